@@ -1,0 +1,1 @@
+"""Where alarms come in: HTTP bodies of any detector become one signal to one endpoint's lifecycle."""

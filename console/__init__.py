@@ -1,0 +1,1 @@
+"""The operator's command line, behind `starter.py`: one module per family of verbs."""

@@ -1,0 +1,77 @@
+"""The fleet file: every endpoint's policy as code. How it is read lies in `runtime/fleet_file.py`."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from contracts.base import Duration, EndpointName, Strict
+from contracts.evaluation import GatePolicy
+from contracts.monitor import MonitorPolicy
+from contracts.review import ReviewPolicy
+from contracts.rollout import RolloutPolicy, ServingPolicy
+from contracts.snapshot import DataPolicy
+from contracts.training import Recipe
+
+
+class Tier(StrEnum):
+    STANDARD = "standard"
+    CRITICAL = "critical"
+
+
+class IntakePolicy(Strict):
+    """Which alarms become incidents."""
+
+    debounce: Duration = timedelta(0)
+    """Wait on the clock for more alarms before an incident opens."""
+    cool_down: Duration = timedelta(days=14)
+    """Data time after an incident in which further alarms open none."""
+    promotions_start: float = Field(default=1.0, ge=0)
+    """Promotion budget: automatic promotions at hand at the start ..."""
+    promotions_per_week: float = Field(default=0.2, ge=0)
+    """... how many a week of data time brings ..."""
+    promotions_max: float = Field(default=3.0, ge=0)
+    """... and how many can be saved up. Beyond it a person is asked."""
+
+
+class TrainingPolicy(Strict):
+    """How challengers are made and what they may cost."""
+
+    recipe: Recipe = Field(default_factory=Recipe)
+    max_runtime: Duration = timedelta(minutes=30)
+    max_memory_mb: int = Field(default=4096, ge=256)
+    price_per_hour: float = Field(default=0.0, ge=0)
+    """Dollars per machine hour, for the record."""
+
+
+class EndpointPolicy(Strict):
+    """Everything the loop needs to know about one endpoint."""
+
+    team: str = Field(min_length=1, max_length=100)
+    cost_center: str = Field(min_length=1, max_length=100)
+    tier: Tier = Tier.STANDARD
+    data: DataPolicy
+    training: TrainingPolicy = Field(default_factory=TrainingPolicy)
+    gate: GatePolicy = Field(default_factory=GatePolicy)
+    review: ReviewPolicy = Field(default_factory=ReviewPolicy)
+    rollout: RolloutPolicy = Field(default_factory=RolloutPolicy)
+    intake: IntakePolicy = Field(default_factory=IntakePolicy)
+    serving: ServingPolicy = Field(default_factory=ServingPolicy)
+    monitor: MonitorPolicy = Field(default_factory=MonitorPolicy)
+
+    @model_validator(mode="after")
+    def _features_exist(self) -> "EndpointPolicy":
+        unknown = set(self.training.recipe.learner.categorical) - set(self.data.features)
+        if unknown:
+            raise ValueError(f"categorical names {sorted(unknown)}, which data.features doesn't list")
+        if self.data.label in self.data.features:
+            raise ValueError(f"the label {self.data.label!r} can't be one of data.features")
+        return self
+
+
+class Fleet(Strict):
+    """The whole file."""
+
+    version: Literal[1]
+    endpoints: dict[EndpointName, EndpointPolicy] = Field(min_length=1)

@@ -1,0 +1,36 @@
+"""What the local monitor computes about live quality."""
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from contracts.base import Contract, Duration, EndpointName, Sha256, Strict
+from contracts.snapshot import Window
+
+
+class MonitorPolicy(Strict):
+    """When live quality is bad enough for an alarm. Thresholds are absolute, against the champion's reference."""
+
+    period: Duration = timedelta(days=7)
+    min_rows: int = Field(default=50, ge=1)
+    accuracy_drop: float = Field(default=0.03, gt=0)
+    recall_drop: float = Field(default=0.10, gt=0)
+    auc_drop: float = Field(default=0.05, gt=0)
+    brier_rise: float = Field(default=0.02, gt=0)
+
+
+class QualityReport(Contract):
+    """Live quality of one period, from captured answers joined with the labels that have arrived."""
+
+    endpoint: EndpointName
+    window: Window
+    requests: int
+    labelled: int
+    digests: tuple[Sha256, ...]
+    """Models that answered in this period."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    reference: dict[str, float] = Field(default_factory=dict)
+    crossed: tuple[str, ...] = ()
+    """Metrics beyond their threshold."""
+    alarm: str | None = None
+    """Id of the alarm that was raised for it."""

@@ -1,0 +1,186 @@
+"""Which model an endpoint runs, and how another one takes its place."""
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from contracts.base import Contract, Duration, EndpointName, Sha256, Strict, Utc
+from contracts.evaluation import Evidence
+from contracts.snapshot import Window
+from contracts.training import Challenger, ModelRef
+
+
+class ServingPolicy(Strict):
+    """How the endpoint serves."""
+
+    port: int = Field(default=0, ge=0, le=65535)
+    """Port on loopback for the local platform; 0 lets the system choose."""
+    instances: int = Field(default=1, ge=1, le=64)
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    """Score from which the answer is 1; from costs, never tuned."""
+
+
+class RolloutPolicy(Strict):
+    """What happens after a promotion."""
+
+    bake: Duration = timedelta(minutes=10)
+    """Minutes on the clock during which the new champion has to answer without errors."""
+    max_error_rate: float = Field(default=0.01, ge=0, le=1)
+    watch: Duration = timedelta(days=7)
+    """Days of the data's time during which late labels are compared with the former champion."""
+    watch_check: Duration = timedelta(hours=6)
+    """Pause between looks, on the clock."""
+    watch_limit: Duration = timedelta(days=21)
+    """When the watch ends on the clock even if the labels have not come."""
+    watch_alpha: float = Field(default=0.01, gt=0, lt=0.5)
+    """Chance of rolling back a champion that is not worse, over the whole watch."""
+    watch_margin: float = Field(default=0.005, ge=0)
+    """How much worse (Brier, absolute) counts as not worse."""
+
+
+class Manifest(Contract):
+    """What an endpoint should run. Each promotion or rollback writes the next revision."""
+
+    endpoint: EndpointName
+    revision: int = Field(ge=1)
+    champion: ModelRef
+    lineage: tuple[Sha256, ...] = Field(default=(), max_length=20)
+    """Former champions, the newest first: what a rollback goes back to."""
+    incident: str = ""
+    promoted_as_of: Utc
+    key: str
+    """Idempotency key of the write that made this revision."""
+
+
+class DeployModel(Contract):
+    """Put a model into service on every instance, with no request lost."""
+
+    key: str
+    model: ModelRef
+    serving: ServingPolicy
+
+
+class Deployment(Contract):
+    """What is really in service."""
+
+    endpoint: EndpointName
+    wanted: Sha256 | None
+    url: str = ""
+    instances: int = 0
+    ready: int = 0
+    """Instances that answer with the wanted model."""
+    digests: dict[str, int] = Field(default_factory=dict)
+    """Instances per digest."""
+    failure: str | None = None
+    """Why instances could not load the wanted model."""
+
+    @property
+    def landed(self) -> bool:
+        return self.wanted is not None and self.instances > 0 and self.ready == self.instances
+
+
+class PromoteChallenger(Contract):
+    """Deploy, verify, rewrite manifest and registry. Killed anywhere, done again, it ends the same."""
+
+    key: str
+    challenger: Challenger
+    """The refit that ships."""
+    incident: str
+    as_of: Utc
+    serving: ServingPolicy
+    reference: dict[str, float]
+
+
+class Promotion(Contract):
+    """A landed promotion."""
+
+    manifest: Manifest
+    deployment: Deployment
+    former: ModelRef | None
+    """Champion before; None at the first promotion."""
+
+
+class RollBack(Contract):
+    """Go back to the newest former champion, or to `to`."""
+
+    key: str
+    endpoint: EndpointName
+    incident: str
+    as_of: Utc | None = None
+    serving: ServingPolicy
+    bad: Sha256 | None = None
+    """Only if this model is still the champion; None rolls back whatever is."""
+    reason: str = ""
+
+
+class CheckBake(Contract):
+    """Ask serving how the new champion has answered since `since`."""
+
+    endpoint: EndpointName
+    digest: Sha256
+    since: Utc
+    max_error_rate: float
+
+
+class BakeReport(Contract):
+    """What the minutes after a promotion showed."""
+
+    healthy: bool
+    requests: int
+    errors: int
+    sentence: str
+
+
+class CheckWatch(Contract):
+    """Hold the new champion against the former one on live requests whose labels have come."""
+
+    key: str
+    endpoint: EndpointName
+    champion: ModelRef
+    former: ModelRef
+    since: Utc
+    """Data time of the promotion."""
+    until: Utc
+    """Data time at which the watch is complete."""
+    alpha: float
+    margin: float
+    features: tuple[str, ...]
+    label_delay: Duration
+
+
+class WatchReport(Contract):
+    """An any-time-valid look at the promotion."""
+
+    complete: bool
+    """Labels up to the end of the watch have arrived."""
+    worse: bool
+    """The bound says that the new champion is worse by more than the margin."""
+    rows: int
+    evidence: float
+    """The e-value against 'not worse by more than the margin'; worse at 1 / alpha."""
+    brier_champion: float | None = None
+    brier_former: float | None = None
+    sentence: str
+
+
+class CheckRefit(Contract):
+    """Replay captured requests through the refit and the judged model before the refit ships."""
+
+    key: str
+    judged: Challenger
+    refit: Challenger
+    evidence: Evidence
+    features: tuple[str, ...]
+    threshold: float
+    replay: Window
+    max_disagreement: float
+
+
+class RefitReport(Contract):
+    """Whether what ships is still what was judged."""
+
+    agrees: bool
+    rows: int
+    disagreement: float
+    score_shift: float
+    sentence: str

@@ -1,0 +1,111 @@
+"""The window of labelled rows that a remediation works on."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from pydantic import Field
+
+from contracts.base import Contract, Duration, EndpointName, Horizon, Sha256, Strict, Utc
+from contracts.training import DatasetRef, Tags
+
+
+class OnShortCoverage(StrEnum):
+    DEFER = "defer"
+    """Wait on a durable timer until more labels have arrived, then look again."""
+    ASK = "ask"
+    """Go on, but let a person decide."""
+    END = "end"
+    """Keep the champion and close the incident."""
+
+
+class CoveragePolicy(Strict):
+    """What a window must hold before anything is trained on it."""
+
+    min_rows: int = Field(default=300, ge=1)
+    min_days: int = Field(default=20, ge=1)
+    """Days with at least one labelled row."""
+    min_label_rate: float = Field(default=0.8, ge=0, le=1)
+    min_positives: int = Field(default=20, ge=1)
+    """Rows of the rarer class, too."""
+    on_short: OnShortCoverage = OnShortCoverage.DEFER
+    defer_for: Duration = timedelta(days=1)
+    max_defers: int = Field(default=7, ge=0)
+
+
+class DataPolicy(Strict):
+    """Where an endpoint's labelled rows come from."""
+
+    table: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")
+    features: tuple[str, ...] = Field(min_length=1)
+    label: str
+    """Name of the 0/1 label column."""
+    segment: str | None = None
+    """Feature by which coverage is also counted."""
+    label_delay: Duration = timedelta(days=1)
+    """How long after the event a label normally arrives; also the gap between training rows and holdout."""
+    coverage: CoveragePolicy = Field(default_factory=CoveragePolicy)
+
+
+class Window(Contract):
+    """Half-open [start, end) in event time."""
+
+    start: Utc
+    end: Utc
+
+
+class TakeSnapshot(Contract):
+    """Freeze the rows of `data.table` as they were known at `as_of`.
+
+    A row belongs when start <= event_time < as_of, and its label is read only when label_time <= as_of.
+    """
+
+    key: str
+    endpoint: EndpointName
+    data: DataPolicy
+    as_of: Utc
+    horizons: tuple[Horizon, ...]
+    holdout: Duration
+    """Newest part of the window, kept for the comparison."""
+    tags: Tags
+
+
+class Shortfall(Contract):
+    """One way in which a window falls short of its policy."""
+
+    what: str
+    found: float
+    wanted: float
+
+
+class Coverage(Contract):
+    """What the shipped recipe's shortest window holds, and whether that is enough."""
+
+    rows: int = 0
+    labelled: int = 0
+    days: int = 0
+    label_rate: float = 0.0
+    positives: int = 0
+    negatives: int = 0
+    segments: dict[str, int] = Field(default_factory=dict)
+    """Labelled rows per segment value, the 50 largest."""
+    short: tuple[Shortfall, ...] = ()
+
+    @property
+    def sufficient(self) -> bool:
+        return not self.short
+
+
+class Snapshot(Contract):
+    """The frozen rows, with what an auditor needs to take them again."""
+
+    dataset: DatasetRef
+    query: str
+    """The retrieval query, with its bounds, as it was run."""
+    as_of: Utc
+    window: Window
+    cut: Utc
+    """End of the rows that the judged challenger may train on; the holdout begins one label delay later."""
+    holdout: Window
+    coverage: Coverage
+    fingerprint: Sha256
+    """Content hash of the labelled rows; equals dataset.sha256."""

@@ -1,0 +1,1 @@
+"""The world behind ports: `ports.py` says what the loop needs, `local/` and `aws/` give it."""

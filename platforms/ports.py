@@ -1,0 +1,201 @@
+"""What the loop needs from the world, in our words.
+
+Methods block; activities call them in a thread. Every method that changes something carries a key and is
+idempotent under it. All of them raise only `platforms.errors`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.audit import AuditEntry, AuditRecord, Verification
+from contracts.base import Utc
+from contracts.inventory import Removal, Resource
+from contracts.review import Notice
+from contracts.rollout import BakeReport, CheckBake, Deployment, DeployModel, Manifest
+from contracts.snapshot import DataPolicy, Snapshot, TakeSnapshot, Window
+from contracts.training import DatasetRef, JobState, ModelCard, ModelRef, ModelStatus, Tags, TrainChallenger
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows to be scored, in event-time order; every array has shape (n,), `features` (n, k)."""
+
+    ids: NDArray[np.str_]
+    event_time: NDArray[np.datetime64]
+    """UTC, microseconds, no zone."""
+    features: NDArray[np.float64]
+    label: NDArray[np.float64]
+    """0, 1, or NaN where no label had arrived."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Served(Rows):
+    """Captured live requests: what was served, by which model, beside the rows."""
+
+    score: NDArray[np.float64]
+    digest: NDArray[np.str_]
+
+
+class FeatureStore(Protocol):
+    def snapshot(self, request: TakeSnapshot) -> Snapshot:
+        """Freeze the window as it was known at `as_of`; the same key gives the same snapshot.
+
+        Raises: NotFound (no such table or column), Corrupt (a partition can't be read), Exhausted (disk full).
+        """
+        ...
+
+    def rows(self, dataset: DatasetRef, data: DataPolicy, window: Window) -> Rows:
+        """The labelled rows of a frozen dataset with event time in `window`. Raises: NotFound, Corrupt."""
+        ...
+
+    def watermark(self, data: DataPolicy) -> Utc | None:
+        """Data time up to which labels have arrived; None for an empty table."""
+        ...
+
+
+class Trainer(Protocol):
+    def start(self, job: TrainChallenger) -> JobState:
+        """Start the job, or adopt the one that has this key. Raises: Conflict (same key, other job), Exhausted."""
+        ...
+
+    def describe(self, key: str) -> JobState:
+        """Raises: NotFound."""
+        ...
+
+    def stop(self, key: str) -> None:
+        """Stop the job if it runs; stopping twice, or a job that never was, is nothing."""
+        ...
+
+
+class ModelRegistry(Protocol):
+    def register(self, card: ModelCard) -> ModelCard:
+        """Keep the artifact that `card.artifact_uri` names, under its digest; returns the card with its lasting uri.
+
+        Raises: Corrupt (the artifact's digest is not the card's), NotFound, Exhausted.
+        """
+        ...
+
+    def get(self, model: ModelRef) -> ModelCard:
+        """Raises: NotFound."""
+        ...
+
+    def mark(self, model: ModelRef, status: ModelStatus) -> ModelCard:
+        """Set the status; making one CHAMPION retires the endpoint's former one."""
+        ...
+
+
+class Scorer(Protocol):
+    def score(self, artifact_uri: str, model: ModelRef, features: Sequence[str], rows: Rows) -> NDArray[np.float64]:
+        """Probability of label 1, shape (n,), in the order of `rows`. `features` names the columns of `rows.features`.
+
+        Raises: Corrupt (wrong digest), NotFound, Invalid (the model wants other features).
+        """
+        ...
+
+
+class TrafficLog(Protocol):
+    def replay(self, endpoint: str, data: DataPolicy, window: Window, known_at: Utc) -> Served:
+        """Captured requests with event time in `window`, joined with labels that had arrived at `known_at`.
+
+        A capture file that can't be read is set aside and reported, the rest is used.
+        """
+        ...
+
+
+class Serving(Protocol):
+    def deploy(self, request: DeployModel) -> Deployment:
+        """Ask for the model on every instance; returns at once, `describe` tells when it has landed.
+
+        Raises: Corrupt (wrong digest), NotFound, Exhausted.
+        """
+        ...
+
+    def describe(self, endpoint: str) -> Deployment:
+        """What is in service now. Raises: NotFound (nothing was ever deployed), Unavailable."""
+        ...
+
+    def health(self, request: CheckBake) -> BakeReport:
+        """Requests and errors since `since`. Raises: Unavailable."""
+        ...
+
+
+class ManifestStore(Protocol):
+    def read(self, endpoint: str) -> Manifest | None: ...
+
+    def write(self, manifest: Manifest) -> Manifest:
+        """Write `manifest.revision`, which must be the present one plus 1; the same key again returns what it wrote.
+
+        Raises: Conflict (another revision came between), Exhausted.
+        """
+        ...
+
+    def history(self, endpoint: str) -> Sequence[Manifest]:
+        """Every revision, the oldest first."""
+        ...
+
+
+class EvidenceStore(Protocol):
+    def write(self, endpoint: str, incident: str, name: str, content: bytes) -> str:
+        """Keep a file; returns its uri. The same name with the same content is nothing new.
+
+        Raises: Conflict (same name, other content), Exhausted.
+        """
+        ...
+
+    def read(self, uri: str) -> bytes:
+        """Raises: NotFound."""
+        ...
+
+    def link(self, uri: str) -> str:
+        """A link that a person can open."""
+        ...
+
+
+class Notifier(Protocol):
+    def send(self, notice: Notice) -> bool:
+        """Tell people; False when this key was sent before. Raises: Unavailable."""
+        ...
+
+
+class AuditStore(Protocol):
+    def append(self, entry: AuditEntry) -> AuditRecord:
+        """Add a link, durably, or return the one with this key. Raises: Exhausted, Corrupt, Conflict."""
+        ...
+
+    def read(self, endpoint: str | None = None) -> Iterator[AuditRecord]: ...
+
+    def verify(self) -> Verification: ...
+
+
+class Inventory(Protocol):
+    def list(self, tags: Tags | None = None) -> Sequence[Resource]:
+        """Temporary things, all or those of one incident."""
+        ...
+
+    def remove(self, resources: Sequence[Resource]) -> Removal:
+        """Remove; what is gone already counts as removed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Platform:
+    """All ports of one platform; made only by `runtime/wiring.py`."""
+
+    features: FeatureStore
+    trainer: Trainer
+    registry: ModelRegistry
+    scorer: Scorer
+    traffic: TrafficLog
+    serving: Serving
+    manifests: ManifestStore
+    evidence: EvidenceStore
+    notifier: Notifier
+    audit: AuditStore
+    inventory: Inventory

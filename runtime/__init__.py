@@ -1,0 +1,1 @@
+"""Settings, Temporal client, telemetry, sandbox and wiring: what the entry points share."""

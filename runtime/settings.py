@@ -1,0 +1,39 @@
+"""Settings from the environment. `HOMEOSTAT_*` is ours; `TEMPORAL_*` and `OTEL_*` are read by their makers' code."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MAIN_QUEUE = "homeostat"
+TRAINING_QUEUE = "homeostat-training"
+
+
+class Settings(BaseSettings):
+    """One object, read once in each entry point and handed down."""
+
+    model_config = SettingsConfigDict(env_prefix="HOMEOSTAT_", frozen=True, extra="ignore")
+
+    home: Path = Path("var")
+    """All local state."""
+    anchors: Path | None = None
+    """Where the audit chain's anchor is kept, apart from the chain; `<home>/anchors` unless told otherwise."""
+    platform: Literal["local", "aws"] = "local"
+    bridge_host: str = "127.0.0.1"
+    bridge_port: int = Field(default=8088, ge=0, le=65535)
+    bridge_url: str = "http://127.0.0.1:8088"
+    """Where others reach the bridge: alarms are posted and diagnostics are linked there."""
+    bridge_token: SecretStr | None = None
+    """When set, an alarm must carry it as a bearer token."""
+    ui_url: str = "http://127.0.0.1:8233"
+    """The Temporal UI, for links in notices."""
+    training_slots: int = Field(default=2, ge=1)
+    """Training jobs that one training worker runs at a time."""
+    main_slots: int = Field(default=50, ge=1)
+    monitor_poll_seconds: float = Field(default=5.0, gt=0)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def anchor_dir(self) -> Path:
+        return self.anchors or self.home / "anchors"
