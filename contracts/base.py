@@ -28,7 +28,7 @@ def parse_duration(value: Any) -> Any:  # noqa: ANN401 - a pydantic before-valid
     if isinstance(value, str) and (match := _DURATION.match(value)):
         return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError("a duration needs a unit, for example '90s', '15m', '12h', '30d' or '2w'")
+        raise ValueError("a duration needs a unit, for example '90s', '15m', '12h', '30d' or '2w'")  # noqa: TRY004 - pydantic turns a ValueError into a field error
     return value
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from contracts.base import Contract, Duration, EndpointName, Sha256, Strict, Utc
-from contracts.snapshot import Snapshot, Window
+from contracts.snapshot import DataPolicy, Snapshot, Window
 from contracts.training import Challenger, ModelCard
 
 
@@ -85,9 +85,11 @@ class EvaluateChallenger(Contract):
     champion: ModelCard | None
     """None at the first promotion: the challenger is then held against the constant base rate."""
     challenger: Challenger
+    """The judged fit: it saw nothing of the holdout."""
+    refit: Challenger
+    """The same recipe on all labels that have arrived: what would ship."""
     threshold: float
-    features: tuple[str, ...]
-    label: str
+    data: DataPolicy
 
 
 class Evidence(Contract):
@@ -103,6 +105,17 @@ class Evidence(Contract):
     """Part of the holdout that neither model was trained on."""
     champion: Sha256 | None
     challenger: Sha256
+    refit: Sha256 | None = None
+
+
+class RefitReport(Contract):
+    """Whether what ships is still what was judged."""
+
+    agrees: bool
+    rows: int
+    disagreement: float
+    score_shift: float
+    sentence: str
 
 
 class JudgeEvidence(Contract):
@@ -118,6 +131,9 @@ class JudgeEvidence(Contract):
     challenger_trained_through: Utc
     weeks_since_promotion: float | None
     """None where nothing was promoted yet."""
+    snapshot: Snapshot
+    alarms: tuple[str, ...] = ()
+    """What the alarms said, for the report."""
 
 
 class Judgement(Contract):
@@ -142,7 +158,9 @@ class Judgement(Contract):
     """harmful_flips, beneficial_flips (shares of holdout rows), replay_disagreement, replay_score_shift."""
     evidence: Sha256
     report_uri: str = ""
+    """Link that a person can open."""
     policy: GatePolicy
+    refit: RefitReport | None = None
 
     def metric(self, name: str) -> Comparison | None:
         return next((c for c in self.comparisons if c.metric == name), None)

@@ -5,9 +5,9 @@ from datetime import timedelta
 from pydantic import Field
 
 from contracts.base import Contract, Duration, EndpointName, Sha256, Strict, Utc
-from contracts.evaluation import Evidence
-from contracts.snapshot import Window
-from contracts.training import Challenger, ModelRef
+from contracts.evaluation import RefitReport as RefitReport
+from contracts.snapshot import DataPolicy
+from contracts.training import Challenger, ModelRef, Recipe
 
 
 class ServingPolicy(Strict):
@@ -89,6 +89,10 @@ class PromoteChallenger(Contract):
     as_of: Utc
     serving: ServingPolicy
     reference: dict[str, float]
+    expected: Sha256 | None
+    """The champion that the evidence was made against; another one by now is a conflict."""
+    recipe: Recipe
+    features: tuple[str, ...]
 
 
 class Promotion(Contract):
@@ -119,6 +123,8 @@ class CheckBake(Contract):
     endpoint: EndpointName
     digest: Sha256
     since: Utc
+    until: Utc | None = None
+    """When the bake ends, on the clock."""
     max_error_rate: float
 
 
@@ -144,8 +150,9 @@ class CheckWatch(Contract):
     """Data time at which the watch is complete."""
     alpha: float
     margin: float
-    features: tuple[str, ...]
-    label_delay: Duration
+    data: DataPolicy
+    check_every: Duration
+    """Pause before the next look, on the clock."""
 
 
 class WatchReport(Contract):
@@ -160,27 +167,4 @@ class WatchReport(Contract):
     """The e-value against 'not worse by more than the margin'; worse at 1 / alpha."""
     brier_champion: float | None = None
     brier_former: float | None = None
-    sentence: str
-
-
-class CheckRefit(Contract):
-    """Replay captured requests through the refit and the judged model before the refit ships."""
-
-    key: str
-    judged: Challenger
-    refit: Challenger
-    evidence: Evidence
-    features: tuple[str, ...]
-    threshold: float
-    replay: Window
-    max_disagreement: float
-
-
-class RefitReport(Contract):
-    """Whether what ships is still what was judged."""
-
-    agrees: bool
-    rows: int
-    disagreement: float
-    score_shift: float
     sentence: str
