@@ -121,7 +121,7 @@ def _logits(booster: lightgbm.Booster, matrix: NDArray[np.float64]) -> NDArray[n
 
 def _booster(member: Member, features: Sequence[str], path: Path) -> lightgbm.Booster:
     try:
-        booster = lightgbm.Booster(params={"verbosity": -1, "num_threads": 1}, model_str=member.trees)
+        booster = lightgbm.Booster(model_str=member.trees)
     except lightgbm.basic.LightGBMError as error:
         raise Corrupt(f"{path}: the trees of member {member.horizon} can't be read: {error}") from error
     if booster.num_feature() != len(features):
