@@ -40,6 +40,13 @@ class AuditRecord(Contract):
     hash: Sha256
 
 
+class Anchor(Contract):
+    """How far the chain was acknowledged; kept apart from it, so that a cut-off end is seen."""
+
+    records: int = Field(ge=0)
+    head: Sha256
+
+
 class Fault(Contract):
     """One place where the chain does not hold."""
 
@@ -54,3 +61,5 @@ class Verification(Contract):
     verified: bool
     faults: tuple[Fault, ...] = ()
     head: Sha256 | None = None
+    notes: tuple[str, ...] = ()
+    """What is unusual and still no fault, for example what a crash left behind."""
