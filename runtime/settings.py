@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     main_slots: int = Field(default=50, ge=1)
     monitor_poll_seconds: float = Field(default=5.0, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    trace_console: bool = False
+    """Print spans to stderr; OTLP is asked for by the standard `OTEL_EXPORTER_OTLP_*` variables."""
 
     @property
     def anchor_dir(self) -> Path:

@@ -1,5 +1,6 @@
-from runtime import search_attributes
 from temporalio.client import Client
+
+from runtime import search_attributes
 
 
 async def test_search_attributes_are_created_once(client: Client) -> None:
