@@ -1,0 +1,186 @@
+"""The as-of query over a feature table, in DuckDB: which version of each row was known, and what its content hashes to."""
+# ruff: noqa: S608 - every name goes through _name, every value is a number or a moment that we format
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from contracts.base import Utc
+from contracts.snapshot import Coverage, DataPolicy, Window
+from platforms.errors import Exhausted, Invalid, NotFound, Unavailable
+from platforms.local.feature_table import EARLY, EVENT_TIME, ID, LABEL_TIME, RESERVED, VERSION
+
+MEMORY_LIMIT: Final = "2GB"
+"""Beyond it DuckDB spills into the snapshot's own folder."""
+FILES: Final = "$files"
+SEGMENTS: Final = 50
+_BATCH = 100_000
+
+
+@contextmanager
+def connection(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory database that loads nothing from outside; DuckDB's errors come out as ours."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "threads": 2,
+        "memory_limit": MEMORY_LIMIT,
+        "temp_directory": str(spill),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    with duckdb.connect(config=config) as database:
+        try:
+            yield database
+        except duckdb.OutOfMemoryException as error:
+            raise Exhausted(f"the query needs more than {MEMORY_LIMIT} of memory: {_first_line(error)}") from error
+        except duckdb.IOException as error:
+            if "No space left" in str(error) or "File too large" in str(error):
+                raise Exhausted(f"the disk is full: {_first_line(error)}. Free some space, then try again") from error
+            raise Unavailable(f"the feature store can't be read: {_first_line(error)}") from error
+
+
+def check_columns(database: duckdb.DuckDBPyConnection, files: Sequence[Path], data: DataPolicy) -> None:
+    """Every column that the policy names must be there.
+
+    Raises:
+        Invalid: a feature has a name that the store keeps for itself, or a column the wrong type.
+        NotFound: no such column, naming those there are.
+    """
+    wanted = [*data.features, data.label]
+    if clash := [name for name in wanted if name.lower() in RESERVED]:
+        raise Invalid(f"{', '.join(clash)} can't be a feature or label: the feature store keeps these names for itself")
+    if data.segment is not None and data.segment not in data.features:
+        raise Invalid(f"segment {data.segment!r} is no feature of table {data.table!r}; features are: {', '.join(data.features)}")
+    source = "SELECT * FROM read_parquet($files, union_by_name = true) LIMIT 0"
+    described = database.execute(f"DESCRIBE {source}", {"files": [str(path) for path in files]}).fetchall()
+    types = {row[0]: row[1] for row in described}
+    if missing := [name for name in (*wanted, ID, EVENT_TIME, LABEL_TIME) if name not in types]:
+        there = ", ".join(name for name in types if name not in RESERVED)
+        raise NotFound(f"table {data.table!r} has no column {', '.join(missing)}; there are: {there}")
+    for name in (EVENT_TIME, LABEL_TIME):
+        if types[name] != "TIMESTAMP WITH TIME ZONE":
+            raise Invalid(f"column {name} of table {data.table!r} is {types[name]}, wanted a UTC timestamp: append it anew")
+
+
+def as_of_query(data: DataPolicy, window: Window, as_of: Utc) -> str:
+    """The retrieval query with its bounds.
+
+    Of all versions of a row it takes the one whose label arrived last by `as_of`, else the newest that carries no label yet,
+    else one whose label still lies in the future. A label that arrived after `as_of` is never read: it comes out as NULL.
+    """
+    arrived = f"{LABEL_TIME} <= {_moment(as_of)}"
+    columns = "".join(f",\n         {_number(name)} AS {_name(name)}" for name in data.features)
+    return f"""\
+WITH version AS (
+  SELECT {ID}, {EVENT_TIME}, {VERSION},
+         {LABEL_TIME} IS NOT NULL AND NOT {arrived} AS {EARLY},
+         CASE WHEN {arrived} THEN {LABEL_TIME} END AS {LABEL_TIME},
+         CASE WHEN {arrived} THEN {_number(data.label)} END AS {_name(data.label)}{columns}
+  FROM read_parquet({FILES}, union_by_name = true)
+  WHERE {EVENT_TIME} >= {_moment(window.start)} AND {EVENT_TIME} < {_moment(window.end)}
+)
+SELECT * EXCLUDE ({VERSION}, {EARLY})
+FROM version
+QUALIFY row_number() OVER (
+  PARTITION BY {ID} ORDER BY {LABEL_TIME} DESC NULLS LAST, {EARLY}, {VERSION} DESC, {_row_hash(data)}
+) = 1"""
+
+
+def freeze(database: duckdb.DuckDBPyConnection, query: str, files: Sequence[Path], data: DataPolicy) -> None:
+    """Run the query into the table `known`. Raises: Invalid (a label other than 0 or 1)."""
+    database.execute(f"CREATE TABLE known AS {query}", {"files": [str(path) for path in files]})
+    label = _name(data.label)
+    odd = database.execute(f"SELECT {ID}, {label} FROM known WHERE {label} NOT IN (0, 1) LIMIT 1").fetchone()
+    if odd:
+        raise Invalid(f"label {data.label!r} of row {odd[0]!r} in table {data.table!r} is {odd[1]}: labels are 0 or 1")
+
+
+def freeze_nothing(database: duckdb.DuckDBPyConnection, data: DataPolicy) -> None:
+    """The table `known` of a window that no partition touches."""
+    columns = ", ".join(f"{_name(name)} DOUBLE" for name in (data.label, *data.features))
+    database.execute(f"CREATE TABLE known ({ID} VARCHAR, {EVENT_TIME} TIMESTAMPTZ, {LABEL_TIME} TIMESTAMPTZ, {columns})")
+
+
+def write_labelled(database: duckdb.DuckDBPyConnection, data: DataPolicy, path: Path) -> None:
+    """The labelled rows as one Parquet file in event-time order."""
+    names = ", ".join([ID, EVENT_TIME, LABEL_TIME, _name(data.label), *map(_name, data.features)])
+    order = f"ORDER BY {EVENT_TIME}, {ID}"
+    target = str(path).replace("'", "''")
+    rows = f"SELECT {names} FROM known WHERE {_name(data.label)} IS NOT NULL {order}"
+    database.execute(f"COPY ({rows}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+
+
+def content_hash(database: duckdb.DuckDBPyConnection, data: DataPolicy) -> tuple[str, int]:
+    """SHA-256 over the sorted MD5s of the labelled rows, so that order and file layout don't matter; and their number."""
+    digest, rows = sha256("\x1f".join([data.label, *sorted(data.features)]).encode()), 0
+    query = f"SELECT {_row_hash(data)} FROM known WHERE {_name(data.label)} IS NOT NULL ORDER BY 1"
+    result = database.execute(query)
+    while batch := result.fetchmany(_BATCH):
+        digest.update("".join(row[0] for row in batch).encode())
+        rows += len(batch)
+    return digest.hexdigest(), rows
+
+
+def coverage(database: duckdb.DuckDBPyConnection, data: DataPolicy, window: Window) -> Coverage:
+    """What `window` holds; the label rate is reckoned over the rows whose label is due."""
+    label = _name(data.label)
+    bounds = f"{EVENT_TIME} >= {_moment(window.start)} AND {EVENT_TIME} < {_moment(window.end)}"
+    due = f"{EVENT_TIME} <= {_moment(window.end - data.label_delay)}"
+    found = database.execute(
+        f"""SELECT count(*), count({label}), count(DISTINCT epoch_us({EVENT_TIME}) // 86400000000) FILTER ({label} IS NOT NULL),
+        count(*) FILTER ({due}), count({label}) FILTER ({due}), count(*) FILTER ({label} = 1), count(*) FILTER ({label} = 0)
+        FROM known WHERE {bounds}"""
+    ).fetchone()
+    assert found is not None
+    rows, labelled, days, expected, arrived, positives, negatives = found
+    return Coverage(
+        rows=rows,
+        labelled=labelled,
+        days=days,
+        label_rate=arrived / expected if expected else 0.0,
+        positives=positives,
+        negatives=negatives,
+        segments=_segments(database, data, bounds) if data.segment else {},
+    )
+
+
+def _segments(database: duckdb.DuckDBPyConnection, data: DataPolicy, bounds: str) -> dict[str, int]:
+    assert data.segment is not None
+    found = database.execute(
+        f"""SELECT {_name(data.segment)}, count(*) FROM known
+        WHERE {bounds} AND {_name(data.label)} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {SEGMENTS}"""
+    ).fetchall()
+    return {"missing" if value is None else f"{value:g}": n for value, n in found}
+
+
+def _row_hash(data: DataPolicy) -> str:
+    """MD5 of one row's text: every value is marked by its length or its kind, so that no two rows share a text."""
+    values = [
+        f"length({ID}), {ID}",
+        f"epoch_us({EVENT_TIME})",
+        f"coalesce(epoch_us({LABEL_TIME})::VARCHAR, '-')",
+        *(f"coalesce({_name(name)}::VARCHAR, '-')" for name in (data.label, *sorted(data.features))),
+    ]
+    return f"md5(concat_ws('|', {', '.join(values)}))"
+
+
+def _number(name: str) -> str:
+    """The column as a double; NaN is a missing value like NULL."""
+    value = f"CAST({_name(name)} AS DOUBLE)"
+    return f"CASE WHEN NOT isnan({value}) THEN {value} END"
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _moment(moment: datetime) -> str:
+    return f"TIMESTAMPTZ '{moment:%Y-%m-%d %H:%M:%S.%f}+00'"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,201 @@
+"""The embedded feature store: rows are appended as Parquet, windows are asked for as of a moment and frozen.
+
+features/<table>/day=YYYY-MM-DD/*.parquet      rows, see feature_table.py
+snapshots/<key>/                               rows.parquet, seal.json, tags.json, snapshot.json
+"""
+
+import errno
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_hex
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from contracts.base import Utc
+from contracts.snapshot import Coverage, DataPolicy, Snapshot, TakeSnapshot, Window
+from contracts.training import DatasetRef
+from platforms.errors import Corrupt, Unavailable
+from platforms.local import feature_query as query
+from platforms.local.dataset import ROWS, SEAL, Seal, doubles, matrix, read_dataset
+from platforms.local.feature_table import EVENT_TIME, ID, FeatureTable
+from platforms.local.files import TEMPORARY, fsync_folder, key_folder, make_folder, platform_errors, read_json, write_contract
+from platforms.local.tagged import TAGS, Tagged
+from platforms.ports import Rows
+from policies.coverage import shortfalls
+
+SNAPSHOT: Final = "snapshot.json"
+_ABANDONED_AFTER: Final = 86_400.0
+"""Seconds after which an unfinished folder can only be what a crash left."""
+
+
+class LocalFeatureStore:
+    """Everything under `home`; one object may be shared by threads, one home by processes."""
+
+    def __init__(self, home: Path) -> None:
+        self._features = home.resolve() / "features"
+        self._snapshots = home.resolve() / "snapshots"
+        self._tables: dict[str, FeatureTable] = {}
+
+    def append(self, table: str, rows: pa.Table) -> int:
+        """Add rows or newer versions of rows; see `FeatureTable.append`."""
+        return self._table(table).append(rows)
+
+    def snapshot(self, request: TakeSnapshot) -> Snapshot:
+        """Freeze the window as it was known at `as_of`; the same key gives the same snapshot.
+
+        Raises:
+            NotFound: no such table or column.
+            Invalid: a label other than 0 or 1, a name that can't be a feature.
+            Corrupt: a partition can't be read.
+            Exhausted: memory or disk is used up.
+        """
+        folder = key_folder(self._snapshots, request.key)
+        if folder.exists():
+            return read_json(folder / SNAPSHOT, Snapshot)
+        with self._building() as staging:
+            self._build(request, staging, folder)
+            return _publish(staging, folder)
+
+    def rows(self, dataset: DatasetRef, data: DataPolicy, window: Window) -> Rows:
+        """The labelled rows with event time in `window`, in event-time order. Raises: NotFound, Corrupt."""
+        table = read_dataset(dataset, [ID, EVENT_TIME, data.label, *data.features])
+        moments = table[EVENT_TIME]
+        inside = pc.and_(pc.greater_equal(moments, pa.scalar(window.start)), pc.less(moments, pa.scalar(window.end)))
+        chosen = table.filter(inside)
+        return Rows(
+            ids=chosen[ID].to_numpy().astype(str),
+            event_time=chosen[EVENT_TIME].cast(pa.timestamp("us")).to_numpy(),
+            features=matrix(chosen, data.features),
+            label=doubles(chosen[data.label]),
+        )
+
+    def watermark(self, data: DataPolicy) -> Utc | None:
+        """Data time up to which labels have arrived; None for an empty table. Raises: NotFound, Corrupt."""
+        return self._table(data.table).newest_label()
+
+    def _table(self, name: str) -> FeatureTable:
+        return self._tables.setdefault(name, FeatureTable(self._features, name))
+
+    def _build(self, request: TakeSnapshot, staging: Path, folder: Path) -> None:
+        """All files of the snapshot, `snapshot.json` last."""
+        data = request.data
+        table = self._table(data.table)
+        window, cut = window_of(request, table.days())
+        text = query.as_of_query(data, window, request.as_of)
+        covered, content, rows = _freeze(request, window, text, table.files(window.start, window.end), staging)
+        write_contract(staging / TAGS, Tagged.of(request.tags, "snapshot"))
+        snapshot = Snapshot(
+            dataset=DatasetRef(uri=str(folder / ROWS), sha256=content, rows=rows),
+            query=text.replace(query.FILES, f"'features/{data.table}/day=*/*.parquet'"),
+            as_of=request.as_of,
+            window=window,
+            cut=cut,
+            holdout=Window(start=request.as_of - request.holdout, end=request.as_of),
+            coverage=covered,
+            fingerprint=content,
+        )
+        write_contract(staging / SNAPSHOT, snapshot)
+
+    @contextmanager
+    def _building(self) -> Iterator[Path]:
+        """A temporary folder, gone afterwards unless it was renamed."""
+        make_folder(self._snapshots)
+        _sweep_abandoned(self._snapshots)
+        staging = self._snapshots / f"{TEMPORARY}{token_hex(8)}"
+        with platform_errors(staging):
+            staging.mkdir()
+            try:
+                yield staging
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+
+
+def window_of(request: TakeSnapshot, days: Sequence[date]) -> tuple[Window, Utc]:
+    """The window, from the longest horizon before the cut (or the first of `days` for 'all') to `as_of`; and the cut.
+
+    The cut is one label delay before the holdout, so that no training label tells of the holdout's time.
+    """
+    cut = request.as_of - request.holdout - request.data.label_delay
+    starts = [cut - horizon for horizon in request.horizons if isinstance(horizon, timedelta)]
+    if "all" in request.horizons and days:
+        starts.append(datetime.combine(days[0], datetime.min.time(), UTC))
+    return Window(start=min(starts, default=cut), end=request.as_of), cut
+
+
+def _freeze(request: TakeSnapshot, window: Window, text: str, files: Sequence[Path], staging: Path) -> tuple[Coverage, str, int]:
+    """Write the labelled rows and their seal; returns coverage, content hash and number of rows."""
+    data, spill = request.data, staging / "spill"
+    with _named_culprit(files, data.table), query.connection(spill) as database:
+        if files:
+            query.check_columns(database, files, data)
+            query.freeze(database, text, files, data)
+        else:
+            query.freeze_nothing(database, data)
+        covered = _covered(database, request, window)
+        query.write_labelled(database, data, staging / ROWS)
+        content, rows = query.content_hash(database, data)
+    shutil.rmtree(spill, ignore_errors=True)
+    fsync_folder(staging / ROWS)
+    write_contract(staging / SEAL, Seal(content=content, file=sha256((staging / ROWS).read_bytes()).hexdigest()))
+    return covered, content, rows
+
+
+def _covered(database: duckdb.DuckDBPyConnection, request: TakeSnapshot, window: Window) -> Coverage:
+    """Coverage of the shipped recipe's shortest window, held against the policy."""
+    shortest = min((horizon for horizon in request.horizons if isinstance(horizon, timedelta)), default=None)
+    start = window.start if shortest is None else request.as_of - shortest
+    found = query.coverage(database, request.data, Window(start=start, end=request.as_of))
+    return found.model_copy(update={"short": shortfalls(coverage=found, policy=request.data.coverage)})
+
+
+def _publish(staging: Path, folder: Path) -> Snapshot:
+    """Give the finished folder its name; whoever was faster under the same key has won."""
+    fsync_folder(staging)
+    try:
+        staging.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    fsync_folder(folder.parent)
+    return read_json(folder / SNAPSHOT, Snapshot)
+
+
+@contextmanager
+def _named_culprit(files: Sequence[Path], table: str) -> Iterator[None]:
+    """DuckDB doesn't always say which file it could not read: look for it.
+
+    Raises:
+        Corrupt: a file of the table can't be read, named.
+        Unavailable: every file can be read, so it is something else.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        for path in files:
+            _check_readable(path)
+        raise Unavailable(f"the query on table {table!r} failed: {str(error).splitlines()[0]}") from error
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        why = str(error).splitlines()[0]
+        raise Corrupt(f"{path} can't be read: {why}. Restore it, or move it away and append its rows again") from None
+
+
+def _sweep_abandoned(root: Path) -> None:
+    """Remove unfinished folders that a crash left long ago."""
+    for folder in root.glob(f"{TEMPORARY}*"):
+        with suppress(FileNotFoundError):
+            if time.time() - folder.stat().st_mtime > _ABANDONED_AFTER:
+                shutil.rmtree(folder, ignore_errors=True)
