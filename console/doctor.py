@@ -1,0 +1,107 @@
+"""`doctor`: is everything there that the loop needs?"""
+
+import os
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+from rich.console import Console
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.service import RPCError
+
+from console.call import Call, translated
+from console.exits import Exit, Halt
+from console.screen import Answer, safe
+from runtime.settings import MAIN_QUEUE, TRAINING_QUEUE
+
+_WORKFLOWS: Final = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+_ACTIVITIES: Final = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+_POLLED: Final = ((MAIN_QUEUE, _WORKFLOWS), (MAIN_QUEUE, _ACTIVITIES), (TRAINING_QUEUE, _ACTIVITIES))
+_NEEDED_BYTES: Final = 1 << 30
+_BRIDGE_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at; `remedy` is empty where it is well."""
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+async def doctor(call: Call) -> Answer:
+    checks = [*await _temporal(call), _bridge(call), _home(call.settings.home), _disk(call.settings.home)]
+    data = {"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]}
+
+    def show(console: Console) -> None:
+        for check in checks:
+            tail = f". {check.remedy}" if check.remedy else ""
+            line = f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<28}{check.found}{tail}"
+            console.print(safe(line, "" if check.ok else "red"), soft_wrap=True)
+
+    return Answer(data, show, Exit.DONE if data["ok"] else Exit.REFUSED)
+
+
+async def _temporal(call: Call) -> list[Check]:
+    try:
+        with translated():
+            client = await call.client()
+    except Halt as halt:
+        return [Check("Temporal", ok=False, found=halt.message, remedy=halt.remedy)]
+    found = f"{client.service_client.config.target_host}, namespace {client.namespace}"
+    return [Check("Temporal", ok=True, found=found), *[await _pollers(call, queue, kind) for queue, kind in _POLLED]]
+
+
+async def _pollers(call: Call, queue: str, kind: "TaskQueueType.ValueType") -> Check:
+    name = f"{'workflows' if kind == _WORKFLOWS else 'activities'} on {queue}"
+    client = await call.client()
+    request = DescribeTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind)
+    try:
+        answer = await client.workflow_service.describe_task_queue(request, timeout=call.timeout)
+    except RPCError as error:
+        return Check(name, ok=False, found=error.message, remedy="Check the namespace and the server's log")
+    count = len(answer.pollers)
+    remedy = "" if count else "Start one with `python worker.py`"
+    return Check(name, ok=count > 0, found=f"{count} workers in the last minutes", remedy=remedy)
+
+
+def _bridge(call: Call) -> Check:
+    url = f"{call.settings.bridge_url.rstrip('/')}/health"
+    try:
+        answer = httpx.get(url, timeout=_BRIDGE_SECONDS, trust_env=False)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        remedy = "Start it with `python -m bridge`, or set HOMEOSTAT_BRIDGE_URL"
+        return Check("bridge", ok=False, found=f"{url}: {error}", remedy=remedy)
+    remedy = "" if answer.is_success else "Look at its log"
+    return Check("bridge", ok=answer.is_success, found=f"{url}: HTTP {answer.status_code}", remedy=remedy)
+
+
+def _home(home: Path) -> Check:
+    """Really writes there, and takes it away again; a home that isn't there yet needs a parent to write in."""
+    place = _nearest(home)
+    try:
+        with tempfile.TemporaryFile(dir=place) as probe:
+            probe.write(b"homeostat")
+            os.fsync(probe.fileno())
+    except OSError as error:
+        remedy = "Correct its rights, or set HOMEOSTAT_HOME"
+        return Check("home", ok=False, found=f"{place} can't be written: {error.strerror}", remedy=remedy)
+    return Check("home", ok=True, found=f"{home} can be written" + ("" if home.is_dir() else " (not there yet)"))
+
+
+def _disk(home: Path) -> Check:
+    free = shutil.disk_usage(_nearest(home)).free
+    remedy = "" if free >= _NEEDED_BYTES else "Free some space: snapshots and training need at least 1 GiB"
+    return Check("disk", ok=free >= _NEEDED_BYTES, found=f"{free / (1 << 30):.1f} GiB free at {home}", remedy=remedy)
+
+
+def _nearest(path: Path) -> Path:
+    """The folder itself or its nearest ancestor that is there."""
+    return next((place for place in (path, *path.absolute().parents) if place.is_dir()), Path.cwd())

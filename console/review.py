@@ -1,0 +1,110 @@
+"""`approve` and `reject`: a person decides on the evidence that they saw."""
+
+from typing import Final, NoReturn
+
+from rich.console import Console
+
+from console.call import Call
+from console.exits import Missing, Refused
+from console.inputs import contract, incident_name, whoami
+from console.screen import Answer, safe, utc
+from console.temporal import lifecycle_status, remediation_status, update
+from contracts.ids import remediation_id
+from contracts.incident import RemediationStatus, Stage
+from contracts.review import Decision, ReviewOutcome
+
+_FLAGS: Final = {"reviewer": "--reviewer", "note": "--note", "evidence": "--evidence"}
+_REMEDY: Final = {
+    "AlreadyDecided": "`python starter.py status {endpoint}` shows what was decided.",
+    "EvidenceChanged": "Read the newest report (`python starter.py status {endpoint}`), then decide on its digest.",
+    "NotAnApprover": "Ask one of the reviewers that the fleet file lists for {endpoint}, or name yourself with --reviewer.",
+    "NotWaiting": "`python starter.py status {endpoint}` shows where the incident stands.",
+    "Malformed": "Check --reviewer, --note and --evidence.",
+}
+
+
+async def approve(call: Call) -> Answer:
+    return await _decide(call, approve=True)
+
+
+async def reject(call: Call) -> Answer:
+    return await _decide(call, approve=False)
+
+
+async def _decide(call: Call, *, approve: bool) -> Answer:
+    endpoint, incident = incident_name(call.given.incident)
+    status = await _waiting(call, endpoint, incident)
+    decision = contract(
+        Decision,
+        _FLAGS,
+        approve=approve,
+        reviewer=whoami() if call.given.reviewer is None else call.given.reviewer,
+        note=call.given.note,
+        evidence=call.given.evidence or status.evidence,
+    )
+    try:
+        outcome = await update(call, remediation_id(endpoint, incident), "decide", decision, ReviewOutcome)
+    except Refused as refused:
+        remedy = _REMEDY.get(refused.kind, "").format(endpoint=endpoint)
+        raise Refused(refused.message, remedy, kind=refused.kind) from refused
+    except Missing:
+        _ended(endpoint, incident)
+    return _answer(endpoint, incident, status, decision, outcome)
+
+
+async def _waiting(call: Call, endpoint: str, incident: str) -> RemediationStatus:
+    """The incident as it stands, if there is evidence to decide on. Raises: Missing, Refused (NotWaiting)."""
+    try:
+        status = await remediation_status(call, endpoint, incident)
+    except Missing:
+        raise await _no_such_incident(call, endpoint, incident) from None
+    if status.stage == Stage.CLOSED:
+        _ended(endpoint, incident, status.sentence)
+    if status.evidence is None:
+        raise Refused(
+            f"{endpoint}/{incident} has no evidence to decide on yet: it is at stage {status.stage.value}.",
+            _REMEDY["NotWaiting"].format(endpoint=endpoint),
+            kind="NotWaiting",
+        )
+    return status
+
+
+def _ended(endpoint: str, incident: str, sentence: str = "") -> NoReturn:
+    raise Refused(
+        f"{endpoint}/{incident} has ended{': ' + sentence if sentence else '.'}",
+        _REMEDY["AlreadyDecided"].format(endpoint=endpoint),
+        kind="NotWaiting",
+    )
+
+
+async def _no_such_incident(call: Call, endpoint: str, incident: str) -> Missing:
+    try:
+        opened = (await lifecycle_status(call, endpoint)).state.open
+    except Missing:
+        return Missing(f"NAME/ID: no endpoint {endpoint!r} runs.", "`python starter.py status` lists them.")
+    there = f"The open one is {endpoint}/{opened.incident}." if opened else "None is open."
+    return Missing(f"NAME/ID: {endpoint} has no incident {incident!r}. {there}")
+
+
+def _answer(endpoint: str, incident: str, status: RemediationStatus, decision: Decision, outcome: ReviewOutcome) -> Answer:
+    judged = status.judgement
+    data = {
+        "endpoint": endpoint,
+        "incident": incident,
+        "evidence": decision.evidence,
+        "verdict": judged.verdict.value if judged else None,
+        "sentence": judged.sentence if judged else status.sentence,
+        "outcome": outcome.model_dump(mode="json"),
+    }
+
+    def show(console: Console) -> None:
+        if judged:
+            console.print(safe(f"verdict   {judged.verdict.value}: {judged.sentence}"), soft_wrap=True)
+        console.print(safe(f"evidence  {decision.evidence}"), soft_wrap=True)
+        after = "the challenger is promoted" if outcome.promote else "the champion stays"
+        console.print(
+            safe(f"{outcome.resolution.value} by {decision.reviewer} at {utc(outcome.decided_at)}: {after}", "bold"),
+            soft_wrap=True,
+        )
+
+    return Answer(data, show)

@@ -1,0 +1,225 @@
+"""Every verb, declared: name, words, arguments, examples, and where it is done.
+
+Nothing heavy is imported here, so that `--help` answers at once. docs/cli.md is held in step by a test.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+KINDS: Final = ("data_drift", "model_quality", "bias", "business_kpi", "infrastructure", "improvement", "onboarding")
+SEVERITIES: Final = ("low", "medium", "high", "critical")
+EVENTS: Final = ("decided", "closed", "rolled_back", "refused", "swept", "configured")
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument as argparse takes it."""
+
+    flags: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One thing an operator can ask for. `done_by` is 'module:function' in this package."""
+
+    name: str
+    summary: str
+    teaches: str
+    examples: tuple[str, ...]
+    done_by: str
+    arguments: tuple[Argument, ...] = ()
+    waits: bool = True
+    """Speaks to a worker, so it has a --timeout."""
+    patience: float = 30.0
+    """Default of --timeout, in seconds."""
+
+
+def _arg(*flags: str, **options: Any) -> Argument:  # noqa: ANN401 - argparse's own open options
+    return Argument(flags, options)
+
+
+_ENDPOINT = _arg("endpoint", metavar="ENDPOINT", help="name of the endpoint, as in the fleet file")
+_INCIDENT = _arg("incident", metavar="NAME/ID", help="the incident, as `status` and the notice write it")
+_DRY_RUN = _arg("--dry-run", action="store_true", help="say what would be done, change nothing")
+_WHO = "a name for the record; $USER@host unless given. It is recorded as unverified"
+_DECISION = (
+    _INCIDENT,
+    _arg("--reviewer", metavar="NAME", help=f"who decides: {_WHO}"),
+    _arg(
+        "--evidence",
+        metavar="DIGEST",
+        help="digest of the evidence you saw, from the notice; without it the current one is read and shown",
+    ),
+)
+
+VERBS: Final = (
+    Verb(
+        "apply",
+        "make the running fleet follow the fleet file",
+        "Starts a lifecycle for each endpoint of the file that has none and hands each one its policy where it differs. "
+        "An endpoint that runs and is not in the file is reported and left alone. Doing it twice changes nothing more.",
+        ("python starter.py apply fleet.yaml --dry-run", "python starter.py apply fleet.yaml"),
+        "fleet:apply",
+        (_arg("file", metavar="FILE", help="the fleet file"), _DRY_RUN),
+    ),
+    Verb(
+        "status",
+        "show the fleet, or one endpoint in full",
+        "Without a name: a table of all endpoints. With a name: its open incident, judgement, review deadline, pending alarms, "
+        "signals in quarantine and refused decisions with their reasons, last incidents, and what is in service.",
+        ("python starter.py status", "python starter.py status bikes", "python starter.py status bikes --json"),
+        "status:status",
+        (_arg("endpoint", metavar="ENDPOINT", nargs="?", help="show this one in full"),),
+    ),
+    Verb(
+        "alarm",
+        "raise an alarm by hand",
+        "Sends the alarm to the endpoint's lifecycle, which decides whether it opens an incident. It is kept even if no worker "
+        "runs. The same --id twice counts once.",
+        (
+            "python starter.py alarm bikes --kind business_kpi --severity high --message 'refunds doubled'",
+            "python starter.py alarm bikes --as-of 2012-03-04T00:00:00Z --metric accuracy=0.71:0.80",
+        ),
+        "alarm:alarm",
+        (
+            _ENDPOINT,
+            _arg("--kind", choices=KINDS, default="model_quality", help="what it is about (default: %(default)s)"),
+            _arg("--severity", choices=SEVERITIES, default="medium", help="how bad (default: %(default)s)"),
+            _arg("--as-of", metavar="TIME", help="time of the data it speaks of, ISO 8601 with a zone (default: now)"),
+            _arg("--message", metavar="TEXT", default="", help="a sentence for people"),
+            _arg(
+                "--metric",
+                metavar="NAME=VALUE[:THRESHOLD]",
+                action="append",
+                default=[],
+                help="a reading, with the threshold it crossed; may be given several times",
+            ),
+            _arg("--id", metavar="ID", help="its own id, for repeats (default: a new one)"),
+        ),
+    ),
+    Verb(
+        "approve",
+        "approve the challenger of an incident that waits for a person",
+        "Decides a review on the evidence that you saw. It is refused when the evidence has changed since, when somebody has "
+        "already decided, or when you are not one of the endpoint's reviewers.",
+        ("python starter.py approve bikes/20120304T000000Z-1f2e3d --note 'gain is real, slices look fine'",),
+        "review:approve",
+        (*_DECISION, _arg("--note", metavar="TEXT", default="", help="why, for the record")),
+    ),
+    Verb(
+        "reject",
+        "keep the champion in an incident that waits for a person",
+        "Decides a review on the evidence that you saw: the champion stays. The note is required, since readers will ask why.",
+        ("python starter.py reject bikes/20120304T000000Z-1f2e3d --note 'recall falls on weekends'",),
+        "review:reject",
+        (*_DECISION, _arg("--note", metavar="TEXT", required=True, help="why, for the record")),
+    ),
+    Verb(
+        "rollback",
+        "put the former champion back into service",
+        "Asks the lifecycle to roll back, then waits until the former model really answers on every instance, and says so. "
+        "If the wait ends first, the rollback goes on: look at `status` before you ask again.",
+        ("python starter.py rollback bikes --reason 'complaints since the promotion'",),
+        "endpoint:rollback",
+        (
+            _ENDPOINT,
+            _arg("--reason", metavar="TEXT", required=True, help="why, for the record"),
+            _arg("--by", metavar="NAME", help=f"who asks: {_WHO}"),
+        ),
+        patience=600.0,
+    ),
+    Verb(
+        "pause",
+        "stop opening incidents on an endpoint",
+        "Alarms are kept and judged when the endpoint is resumed. An incident that is already open goes on.",
+        ("python starter.py pause bikes --reason 'stock-taking until Monday'",),
+        "endpoint:pause",
+        (
+            _ENDPOINT,
+            _arg("--reason", metavar="TEXT", default="", help="why, for the record"),
+            _arg("--by", metavar="NAME", help=f"who asks: {_WHO}"),
+        ),
+    ),
+    Verb(
+        "resume",
+        "open incidents on an endpoint again",
+        "The alarms that came meanwhile are judged now.",
+        ("python starter.py resume bikes",),
+        "endpoint:resume",
+        (
+            _ENDPOINT,
+            _arg("--reason", metavar="TEXT", default="", help="why, for the record"),
+            _arg("--by", metavar="NAME", help=f"who asks: {_WHO}"),
+        ),
+    ),
+    Verb(
+        "audit list",
+        "list audit records, the newest last",
+        "Reads the chain on the platform; Temporal is not needed.",
+        ("python starter.py audit list --endpoint bikes --event decided --limit 10",),
+        "audit:list_records",
+        (
+            _arg("--endpoint", metavar="ENDPOINT", help="only this endpoint"),
+            _arg("--incident", metavar="ID", help="only this incident (its id, or NAME/ID)"),
+            _arg("--event", choices=EVENTS, help="only this kind of record"),
+            _arg("--limit", metavar="N", type=int, default=50, help="the last N; 0 for all (default: %(default)s)"),
+        ),
+        waits=False,
+    ),
+    Verb(
+        "audit show",
+        "show one audit record with all its facts",
+        "The number is the one that `audit list` prints.",
+        ("python starter.py audit show 12",),
+        "audit:show",
+        (_arg("seq", metavar="SEQ", type=int, help="number of the record"),),
+        waits=False,
+    ),
+    Verb(
+        "audit verify",
+        "check that no audit record was edited, removed, moved or cut off",
+        "Recomputes every link and compares the end of the chain with the anchor that is kept apart from it. Ends with 5 if it "
+        "doesn't hold. With --file it checks an exported chain against the anchor that `audit export` printed, on any machine.",
+        ("python starter.py audit verify", "python starter.py audit verify --file audit.jsonl --anchor 12:5feceb66...d1a7"),
+        "audit:verify",
+        (
+            _arg("--file", metavar="FILE", help="an exported chain, instead of the platform's own"),
+            _arg("--anchor", metavar="RECORDS:HASH", help="where the exported chain has to end"),
+        ),
+        waits=False,
+    ),
+    Verb(
+        "audit export",
+        "write the audit records to a file, one JSON object a line",
+        "The whole chain is verified first, and nothing is written if it doesn't hold. The file is replaced in one step.",
+        ("python starter.py audit export audit-2026.jsonl", "python starter.py audit export bikes.jsonl --endpoint bikes"),
+        "audit:export",
+        (
+            _arg("file", metavar="FILE", help="where to write"),
+            _arg("--endpoint", metavar="ENDPOINT", help="only this endpoint; such a file can't be verified as a chain"),
+        ),
+        waits=False,
+    ),
+    Verb(
+        "sweep",
+        "remove what outlived its incident",
+        "Everything temporary carries the incident that made it. What belongs to an incident whose remediation doesn't run "
+        "any more is removed, and the audit chain says so. What belongs to a running one is left alone.",
+        ("python starter.py sweep --dry-run", "python starter.py sweep"),
+        "sweep:sweep",
+        (_DRY_RUN,),
+    ),
+    Verb(
+        "doctor",
+        "check that everything the loop needs is there",
+        "Looks at Temporal, the workers on both queues, the bridge, the home folder and its disk. "
+        "Ends with 1 if something is missing.",
+        ("python starter.py doctor",),
+        "doctor:doctor",
+    ),
+)
+
+GROUPS: Final = {"audit": "read, verify and export the audit chain"}
+"""First words of the verbs that have two."""
