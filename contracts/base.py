@@ -16,7 +16,7 @@ class Contract(BaseModel):
 class Strict(Contract):
     """At the edges (fleet file, forms, alarm bodies): an unknown field is a typo and is refused."""
 
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False, extra="forbid")
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False, extra="forbid", use_attribute_docstrings=True)
 
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -26,7 +26,10 @@ _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*$")
 def parse_duration(value: Any) -> Any:  # noqa: ANN401 - a pydantic before-validator sees raw input
     """Read '90s', '15m', '12h', '30d' or '2w'; everything else is left to pydantic (ISO 8601, timedelta)."""
     if isinstance(value, str) and (match := _DURATION.match(value)):
-        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+        try:
+            return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+        except OverflowError:
+            raise ValueError("a duration can't be longer than 999999999 days") from None
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError("a duration needs a unit, for example '90s', '15m', '12h', '30d' or '2w'")  # noqa: TRY004 - pydantic turns a ValueError into a field error
     return value

@@ -209,3 +209,25 @@ class RollbackReport(Contract):
     done: bool
     champion: Sha256 | None = None
     sentence: str
+
+
+class StartRollback(Contract):
+    """Start of an operator's rollback."""
+
+    endpoint: EndpointName
+    policy: EndpointPolicy
+    by: str
+    reason: str
+
+
+class PauseRequest(Contract):
+    """An operator's `pause`."""
+
+    by: str = Field(min_length=1, max_length=200)
+    reason: str = Field(default="", max_length=2000)
+
+
+class ResumeRequest(Contract):
+    """An operator's `resume`."""
+
+    by: str = Field(min_length=1, max_length=200)

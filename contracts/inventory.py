@@ -19,3 +19,10 @@ class Removal(Contract):
 
     removed: tuple[Resource, ...] = ()
     failed: tuple[str, ...] = ()
+
+
+class CleanUp(Contract):
+    """Everything that carries `tags` goes; the jobs are stopped first."""
+
+    tags: Tags
+    job_keys: tuple[str, ...]

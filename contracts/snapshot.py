@@ -67,6 +67,8 @@ class TakeSnapshot(Contract):
     holdout: Duration
     """Newest part of the window, kept for the comparison."""
     tags: Tags
+    catch_up: bool = False
+    """Take the window as of the newest label instead, where that is later: a deferred snapshot looks again."""
 
 
 class Shortfall(Contract):

@@ -1,0 +1,70 @@
+"""The minutes and the days after a promotion: does it answer, and is it really better?"""
+
+import asyncio
+from datetime import UTC, datetime
+
+import numpy as np
+from temporalio import activity
+
+from activities.failures import not_yet, to_application_error, translated
+from contracts.rollout import BakeReport, CheckBake, CheckWatch, WatchReport
+from contracts.snapshot import Window
+from platforms.errors import PlatformError
+from platforms.ports import Platform
+from policies import watch
+
+POLL_SECONDS = 1.0
+
+
+class BakeActivities:
+    def __init__(self, platform: Platform, poll_seconds: float = POLL_SECONDS) -> None:
+        self._platform = platform
+        self._poll = poll_seconds
+
+    @activity.defn
+    async def bake(self, request: CheckBake) -> BakeReport:
+        """Look until the bake ends or the champion fails; a worker that dies leaves the rest to the next attempt."""
+        try:
+            report = await asyncio.to_thread(self._platform.serving.health, request)
+            while report.healthy and (left := _seconds_left(request)) > 0:
+                activity.heartbeat(report.requests)
+                await asyncio.sleep(min(self._poll, left))
+                report = await asyncio.to_thread(self._platform.serving.health, request)
+        except PlatformError as error:
+            raise to_application_error(error) from error
+        return report
+
+    @activity.defn
+    @translated
+    def watch_promotion(self, request: CheckWatch) -> WatchReport:
+        """One look at the labels that have come; not complete and not worse means: look again later."""
+        known = self._platform.features.watermark(request.data)
+        if known is None:
+            raise not_yet("no label has arrived yet", request.check_every)
+        report = self._look(request, known)
+        if not (report.complete or report.worse):
+            raise not_yet(report.sentence, request.check_every)
+        return report
+
+    def _look(self, request: CheckWatch, known: datetime) -> WatchReport:
+        """Both models score the same captured requests, in the order of their event time."""
+        window = Window(start=request.since, end=request.until)
+        served = self._platform.traffic.replay(request.endpoint, request.data, window, known_at=known)
+        registry, scorer = self._platform.registry, self._platform.scorer
+        scores = {
+            ref.digest: scorer.score(registry.get(ref).artifact_uri, ref, request.data.features, served)
+            for ref in (request.champion, request.former)
+        }
+        labelled = np.isfinite(served.label)
+        return watch.watch(
+            label=served.label[labelled],
+            champion=scores[request.champion.digest][labelled],
+            former=scores[request.former.digest][labelled],
+            alpha=request.alpha,
+            margin=request.margin,
+            complete=known >= request.until + request.data.label_delay,
+        )
+
+
+def _seconds_left(request: CheckBake) -> float:
+    return 0.0 if request.until is None else (request.until - datetime.now(UTC)).total_seconds()

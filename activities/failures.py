@@ -1,0 +1,45 @@
+"""The one translator from a platform's errors to Temporal's.
+
+    Unavailable, Exhausted    retried, as the options of the step say
+    Conflict, Invalid, NotFound, Corrupt, TrainingFailed    not retried: trying again can't mend them
+    NotYet                    not a failure: look again after the pause it names
+
+The type of the resulting ApplicationError is the class's name.
+"""
+
+import functools
+from collections.abc import Callable
+from datetime import timedelta
+from typing import ParamSpec, TypeVar
+
+from temporalio.exceptions import ApplicationError
+
+from platforms.errors import Conflict, Corrupt, Invalid, NotFound, PlatformError, TrainingFailed
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FINAL = (Conflict, Invalid, NotFound, Corrupt, TrainingFailed)
+"""Leaves that end a step at once."""
+
+
+def to_application_error(error: PlatformError) -> ApplicationError:
+    return ApplicationError(str(error), type=type(error).__name__, non_retryable=isinstance(error, FINAL))
+
+
+def translated(step: Callable[P, R]) -> Callable[P, R]:
+    """Let a step raise platform errors and Temporal see application errors."""
+
+    @functools.wraps(step)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return step(*args, **kwargs)
+        except PlatformError as error:
+            raise to_application_error(error) from error
+
+    return run
+
+
+def not_yet(message: str, pause: timedelta) -> ApplicationError:
+    """Come back after `pause`: polling that costs no history and holds no worker slot."""
+    return ApplicationError(message, type="NotYet", next_retry_delay=pause)

@@ -1,0 +1,73 @@
+"""The gate's verdict, computed by the pure policy from the kept predictions, so that history records it."""
+
+from temporalio import activity
+
+from activities import diagnostics
+from activities.failures import translated
+from activities.predictions import Predictions, decode
+from contracts.evaluation import JudgeEvidence, Judgement, Verdict
+from platforms.ports import Platform
+from policies import gate, refit
+
+
+class GateActivities:
+    def __init__(self, platform: Platform) -> None:
+        self._evidence = platform.evidence
+
+    @activity.defn
+    @translated
+    def judge_evidence(self, request: JudgeEvidence) -> Judgement:
+        predictions = decode(self._evidence.read(request.evidence.uri))
+        judgement = _with_refit(_verdict(request, predictions), request, predictions)
+        return judgement.model_copy(update={"report_uri": self._report(request, judgement, predictions)})
+
+    def _report(self, request: JudgeEvidence, judgement: Judgement, predictions: Predictions) -> str:
+        pages = diagnostics.render(
+            judgement=judgement,
+            evidence=request.evidence,
+            snapshot=request.snapshot,
+            holdout=predictions.holdout,
+            replay=predictions.replay,
+            endpoint=request.endpoint,
+            incident=request.incident,
+            alarms=request.alarms,
+        )
+        mark = request.evidence.digest[:16]
+        uris = {
+            name: self._evidence.write(request.endpoint, request.incident, f"{mark}-{name}", content)
+            for name, content in pages.items()
+        }
+        return self._evidence.link(uris["report.html"])
+
+
+def _verdict(request: JudgeEvidence, predictions: Predictions) -> Judgement:
+    return gate.judge(
+        holdout=predictions.holdout,
+        replay=predictions.replay,
+        gate=request.gate,
+        threshold=request.threshold,
+        champion_trained_through=request.champion_trained_through,
+        challenger_trained_through=request.challenger_trained_through,
+        weeks_since_promotion=request.weeks_since_promotion,
+        evidence_digest=request.evidence.digest,
+    )
+
+
+def _with_refit(judgement: Judgement, request: JudgeEvidence, predictions: Predictions) -> Judgement:
+    """What ships has to decide like what was judged; where it doesn't, a good verdict becomes inconclusive."""
+    report = refit.compare(
+        judged=predictions.judged_on_replay,
+        refit=predictions.refit_on_replay,
+        threshold=request.threshold,
+        max_disagreement=request.gate.max_refit_disagreement,
+    )
+    if report.agrees or judgement.verdict is not Verdict.PROMOTE:
+        return judgement.model_copy(update={"refit": report})
+    return judgement.model_copy(
+        update={
+            "refit": report,
+            "verdict": Verdict.INCONCLUSIVE,
+            "reasons": (*judgement.reasons, report.sentence),
+            "sentence": f"{judgement.sentence} But what would ship differs from what was judged: {report.sentence}",
+        }
+    )

@@ -1,0 +1,23 @@
+"""Freeze the window of labelled rows."""
+
+from temporalio import activity
+
+from activities.failures import translated
+from contracts.snapshot import Snapshot, TakeSnapshot
+from platforms.ports import Platform
+
+
+class SnapshotActivities:
+    def __init__(self, platform: Platform) -> None:
+        self._features = platform.features
+
+    @activity.defn
+    @translated
+    def take_snapshot(self, request: TakeSnapshot) -> Snapshot:
+        return self._features.snapshot(self._caught_up(request) if request.catch_up else request)
+
+    def _caught_up(self, request: TakeSnapshot) -> TakeSnapshot:
+        newest = self._features.watermark(request.data)
+        if newest is None or newest <= request.as_of:
+            return request
+        return request.model_copy(update={"as_of": newest})

@@ -1,0 +1,179 @@
+"""The one open incident of a lifecycle: opening, following (across runs, too), deciding, cancelling, settling."""
+
+import asyncio
+from collections.abc import Sequence
+
+from temporalio import workflow
+from temporalio.common import RawValue, WorkflowIDReusePolicy
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, FailureError
+from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
+
+from activities.following import FollowActivities
+from contracts.alarm import Alarm
+from contracts.ids import incident_id, remediation_id
+from contracts.incident import (
+    IncidentReport,
+    OpenIncident,
+    Outcome,
+    RemediationRequest,
+    RollbackReport,
+    RollbackRequest,
+    StartRollback,
+)
+from policies.intake import weeks_between
+from workflows import options, sentences, visibility
+from workflows.ledger import Ledger
+from workflows.remediation import Remediation
+from workflows.rollback import Rollback
+from workflows.tracing import within
+
+
+class Incidents:
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._following: asyncio.Task[IncidentReport] | None = None
+
+    def closed(self) -> bool:
+        return self._following is not None and self._following.done()
+
+    def settle(self) -> None:
+        assert self._following is not None
+        self._ledger.closed(self._following.result())
+        self._following = None
+
+    async def open_next(self) -> None:
+        """Debounce, then one incident for all alarms at hand, in the trace of the first."""
+        policy = self._ledger.state.policy
+        assert policy is not None  # can_open() said so
+        if policy.intake.debounce:
+            await workflow.sleep(policy.intake.debounce, summary="debounce: more alarms may belong to this")
+        alarms = self._ledger.judge_pending()
+        if not alarms:
+            return
+        request = self._request(alarms)
+        with within(request.trace):
+            handle = await self._start(request)
+        self._following = asyncio.ensure_future(_result(handle, request))
+
+    def _request(self, alarms: Sequence[Alarm]) -> RemediationRequest:
+        state = self._ledger.state
+        policy = state.policy
+        assert policy is not None
+        return RemediationRequest(
+            endpoint=state.endpoint,
+            incident=incident_id(alarms[0].id, alarms[0].as_of),
+            alarms=tuple(alarms[:100]),
+            policy=policy,
+            promotion_tokens=self._ledger.tokens(policy, alarms),
+            weeks_since_promotion=weeks_between(state.promoted_as_of, max(a.as_of for a in alarms)),
+            trace=next((a.trace for a in alarms if a.trace), None),
+        )
+
+    async def _start(self, request: RemediationRequest) -> ChildWorkflowHandle[Remediation, IncidentReport]:
+        workflow_id = remediation_id(request.endpoint, request.incident)
+        incident = OpenIncident(
+            incident=request.incident,
+            workflow_id=workflow_id,
+            as_of=max(a.as_of for a in request.alarms),
+            severity=request.severity,
+            started=workflow.now(),
+        )
+        self._ledger.opened(incident, request.alarms)
+        self._ledger.show("incident")
+        return await workflow.start_child_workflow(
+            Remediation.run,
+            request,
+            id=workflow_id,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            cancellation_type=ChildWorkflowCancellationType.ABANDON,
+            search_attributes=visibility.attributes(
+                {
+                    visibility.ENDPOINT: request.endpoint,
+                    visibility.INCIDENT: request.incident,
+                    visibility.SEVERITY: request.severity.value,
+                    visibility.TEAM: request.policy.team,
+                    visibility.STAGE: "snapshot",
+                    visibility.WAITING_ON: "nothing",
+                }
+            ),
+            static_summary=f"{request.endpoint}: {request.alarms[0].kind.value}, {request.severity.value}",
+        )
+
+    def follow_again(self) -> None:
+        """A new run gets no event of a child that an earlier run began: an activity waits for it instead."""
+        now_open = self._ledger.state.open
+        if now_open is not None:
+            self._following = asyncio.ensure_future(_follow(now_open, self._ledger.state.endpoint))
+
+    async def forward(self, name: str, args: Sequence[RawValue]) -> str | None:
+        """Pass a decision on; returns why it could not be."""
+        now_open = self._ledger.state.open
+        if now_open is None:
+            return f"{name}: no incident is open"
+        try:
+            await workflow.get_external_workflow_handle(now_open.workflow_id).signal(name, args=list(args))
+        except ApplicationError as error:
+            return f"{name}: too late, {now_open.incident} has closed ({error.type})"
+        return None
+
+    async def cancel_open(self) -> None:
+        now_open = self._ledger.state.open
+        if now_open is None or self._following is None:
+            return
+        try:
+            await workflow.get_external_workflow_handle(now_open.workflow_id).cancel()
+        except ApplicationError:
+            workflow.logger.info("incident_closed_before_cancel", extra={"incident": now_open.incident})
+        await asyncio.wait([self._following])
+        self.settle()
+
+    async def start_rollback(self, workflow_id: str, request: RollbackRequest) -> "asyncio.Task[RollbackReport]":
+        state = self._ledger.state
+        assert state.policy is not None  # the validator refused otherwise
+        handle = await workflow.start_child_workflow(
+            Rollback.run,
+            StartRollback(endpoint=state.endpoint, policy=state.policy, by=request.by, reason=request.reason),
+            id=workflow_id,
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            search_attributes=visibility.attributes(
+                {
+                    visibility.ENDPOINT: state.endpoint,
+                    visibility.TEAM: state.policy.team,
+                    visibility.STAGE: "rollback",
+                    visibility.WAITING_ON: "nothing",
+                }
+            ),
+        )
+        return asyncio.ensure_future(_rollback_result(handle, state.endpoint))
+
+
+async def _rollback_result(handle: ChildWorkflowHandle[Rollback, RollbackReport], endpoint: str) -> RollbackReport:
+    try:
+        return await handle
+    except ChildWorkflowError as error:
+        return RollbackReport(endpoint=endpoint, done=False, sentence=sentences.cause(error))
+
+
+async def _result(handle: ChildWorkflowHandle[Remediation, IncidentReport], request: RemediationRequest) -> IncidentReport:
+    """Completed, failed, cancelled or terminated: each comes back as a report."""
+    try:
+        return await handle
+    except (ChildWorkflowError, FailureError) as error:
+        return _lost(request.endpoint, request.incident, max(a.as_of for a in request.alarms), error)
+
+
+async def _follow(now_open: OpenIncident, endpoint: str) -> IncidentReport:
+    try:
+        return await workflow.execute_activity_method(
+            FollowActivities.await_incident, now_open, summary=f"follow {now_open.incident}", **options.FOLLOW
+        )
+    except ActivityError as error:
+        return _lost(endpoint, now_open.incident, now_open.as_of, error)
+
+
+def _lost(endpoint: str, incident: str, as_of: object, error: Exception) -> IncidentReport:
+    sentence = f"The remediation ended without a report ({sentences.cause(error)}); `starter.py sweep` removes what it left."
+    return IncidentReport.model_validate(
+        {"endpoint": endpoint, "incident": incident, "outcome": Outcome.FAILED, "as_of": as_of, "sentence": sentence}
+    )

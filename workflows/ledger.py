@@ -1,0 +1,184 @@
+"""What a lifecycle knows, and every change to it: one state object, handed whole to the next run."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from temporalio import workflow
+
+from contracts.alarm import Alarm, QuarantinedSignal
+from contracts.fleet import EndpointPolicy
+from contracts.incident import (
+    AlarmFate,
+    AlarmRecord,
+    IncidentReport,
+    IncidentSummary,
+    LifecycleState,
+    OpenIncident,
+    Outcome,
+    Pause,
+    RollbackReport,
+)
+from contracts.review import RefusedDecision
+from policies import intake
+from workflows import visibility
+
+SEEN = 1000
+RECENT = 100
+HISTORY = 20
+KEPT_BAD = 20
+
+
+def _mark(alarm_id: str) -> str:
+    return sha256(alarm_id.encode()).hexdigest()[:16]
+
+
+class Ledger:
+    def __init__(self, state: LifecycleState) -> None:
+        self.state = state
+        self._seen = set(state.seen)
+        self._shown: tuple[str, str] | None = None
+
+    def _change(self, **changes: object) -> None:
+        self.state = self.state.model_copy(update=changes)
+
+    def take(self, alarm: Alarm) -> None:
+        """A repeated id is counted and forgotten; what an open incident covers joins it; the rest waits to be judged."""
+        if alarm.endpoint != self.state.endpoint:
+            note = f"the alarm names endpoint {alarm.endpoint!r}"
+            self.quarantine(QuarantinedSignal(name="alarm", reason=note, head=alarm.id, received=workflow.now()))
+            return
+        if _mark(alarm.id) in self._seen:
+            self._count(AlarmFate.DUPLICATE.value)
+            return
+        self._remember(alarm.id)
+        now_open = self.state.open
+        if now_open is not None and intake.speaks_of_the_same(alarm=alarm, incident_as_of=now_open.as_of):
+            self.settle_alarms([AlarmRecord(id=alarm.id, fate=AlarmFate.JOINED, incident=now_open.incident)])
+            return
+        self._change(pending=(*self.state.pending, alarm))
+
+    def _remember(self, alarm_id: str) -> None:
+        seen = (*self.state.seen, _mark(alarm_id))[-SEEN:]
+        self._seen.add(seen[-1])
+        if len(self._seen) > 2 * SEEN:
+            self._seen = set(seen)
+        self._change(seen=seen)
+
+    def _count(self, fate: str, by: int = 1) -> None:
+        counts = self.state.counts
+        self._change(counts={**counts, fate: counts.get(fate, 0) + by})
+
+    def settle_alarms(self, records: Sequence[AlarmRecord]) -> None:
+        for record in records:
+            self._count(record.fate.value)
+        self._change(recent=(*self.state.recent, *records)[-RECENT:])
+
+    def quarantine(self, note: QuarantinedSignal) -> None:
+        self._count("quarantined")
+        self._change(quarantine=(*self.state.quarantine, note)[-KEPT_BAD:])
+
+    def refuse(self, refusal: RefusedDecision) -> None:
+        self._change(refused=(*self.state.refused, refusal)[-KEPT_BAD:])
+
+    def pause(self, pause: Pause | None) -> None:
+        self._change(paused=pause)
+
+    def configure(self, policy: EndpointPolicy) -> None:
+        self._change(policy=policy)
+
+    def can_open(self) -> bool:
+        """Whether pending alarms may be judged now."""
+        s = self.state
+        return bool(s.pending) and s.policy is not None and s.paused is None and s.open is None
+
+    def judge_pending(self) -> tuple[Alarm, ...]:
+        """Absorb what cools down; the rest, if any, opens the next incident."""
+        verdict = intake.judge(pending=self.state.pending, cool_until=self.state.cool_until)
+        self.settle_alarms(verdict.absorbed)
+        self._change(pending=())
+        return verdict.opening
+
+    def opened(self, incident: OpenIncident, alarms: Sequence[Alarm]) -> None:
+        fates = [AlarmFate.OPENED] + [AlarmFate.JOINED] * (len(alarms) - 1)
+        pairs = zip(alarms, fates, strict=True)
+        self._change(open=incident)
+        self.settle_alarms([AlarmRecord(id=a.id, fate=fate, incident=incident.incident) for a, fate in pairs])
+
+    def tokens(self, policy: EndpointPolicy, alarms: Sequence[Alarm]) -> float:
+        return intake.tokens_at(
+            as_of=max(a.as_of for a in alarms),
+            policy=policy.intake,
+            tokens=self.state.tokens,
+            counted_at=self.state.tokens_as_of,
+        )
+
+    def closed(self, report: IncidentReport) -> None:
+        """Cool-down, promotion budget, history; then the alarms that came meanwhile."""
+        policy = self.state.policy
+        assert policy is not None  # no incident opens without one
+        left = intake.tokens_at(
+            as_of=report.as_of, policy=policy.intake, tokens=self.state.tokens, counted_at=self.state.tokens_as_of
+        )
+        spent = 1.0 if report.promoted and report.automatic else 0.0
+        self._change(
+            open=None,
+            cool_until=intake.cool_down_end(
+                outcome=report.outcome, as_of=report.as_of, policy=policy.intake, present=self.state.cool_until
+            ),
+            tokens=max(left - spent, 0.0),
+            tokens_as_of=report.as_of,
+            promoted_as_of=report.as_of if report.outcome is Outcome.PROMOTED else self.state.promoted_as_of,
+            history=(*self.state.history, _summary(report))[-HISTORY:],
+        )
+        self._count(f"incidents_{report.outcome.value}")
+        self._join_what_it_covered(report)
+
+    def _join_what_it_covered(self, report: IncidentReport) -> None:
+        covered = [a for a in self.state.pending if intake.speaks_of_the_same(alarm=a, incident_as_of=report.as_of)]
+        self._change(pending=tuple(a for a in self.state.pending if a not in covered))
+        self.settle_alarms([AlarmRecord(id=a.id, fate=AlarmFate.JOINED, incident=report.incident) for a in covered])
+
+    def rolled_back(self, report: RollbackReport) -> None:
+        self._count("rollbacks_done" if report.done else "rollbacks_failed")
+
+    def show(self, stage: str) -> None:
+        """Search attributes change only with what people search for; the details are free."""
+        state = self.state
+        waiting = "incident" if state.open else "nothing"
+        if (stage, waiting) != self._shown:
+            first, self._shown = self._shown is None, (stage, waiting)
+            if not first:
+                visibility.upsert({visibility.STAGE: stage, visibility.WAITING_ON: waiting})
+        workflow.set_current_details(_details(state, stage))
+
+
+def _summary(report: IncidentReport) -> IncidentSummary:
+    return IncidentSummary(
+        incident=report.incident,
+        outcome=report.outcome,
+        as_of=report.as_of,
+        sentence=report.sentence[:500],
+        promoted=report.promoted,
+        automatic=report.automatic,
+        reviewed=report.review.resolution if report.review else None,
+    )
+
+
+def _details(state: LifecycleState, stage: str) -> str:
+    last = state.history[-1] if state.history else None
+    rows = {
+        "stage": stage,
+        "open incident": state.open.workflow_id if state.open else None,
+        "paused": f"by {state.paused.by}: {state.paused.reason}" if state.paused else None,
+        "alarms": ", ".join(f"{name} {n}" for name, n in sorted(state.counts.items())),
+        "waiting alarms": len(state.pending) or None,
+        "last incident": f"{last.incident}: {last.outcome.value}. {last.sentence}" if last else None,
+        "cool-down until (data time)": f"{state.cool_until:%Y-%m-%d %H:%M}" if state.cool_until else None,
+        "quarantine": f"{len(state.quarantine)}, newest: {state.quarantine[-1].reason}" if state.quarantine else None,
+    }
+    return f"### {state.endpoint}\n\n{visibility.table(rows)}\n\n{_SAY}"
+
+
+_SAY = """Signals: `alarm` `{"id": "a1", "endpoint": "NAME", "kind": "model_quality", "as_of": "2026-01-01T00:00:00Z"}`,
+`approve` / `reject` `{"reviewer": "you", "note": "why"}`, `pause` `{"by": "you", "reason": "why"}`, `resume` `{"by": "you"}`.
+Updates: `rollback` `{"by": "you", "reason": "why"}`, `configure` (an endpoint's policy). Query: `status`."""

@@ -1,0 +1,121 @@
+"""Time-outs and retries, by kind of work. No call site has numbers of its own.
+
+Errors that trying again can't mend are marked non-retryable where they are raised (`activities/failures.py`).
+"""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import Priority, RetryPolicy
+from temporalio.workflow import ActivityCancellationType
+
+from contracts.alarm import Severity
+
+
+def training_queue(main: str) -> str:
+    """The training queue beside a main queue: 'homeostat' trains on 'homeostat-training'."""
+    return f"{main}-training"
+
+
+RENEW_AFTER_EVENTS = 8000
+"""A lifecycle's history may grow to this before it continues as new, even where the server suggests nothing."""
+
+
+class Options(TypedDict, total=False):
+    task_queue: str
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    heartbeat_timeout: timedelta
+    retry_policy: RetryPolicy
+    cancellation_type: ActivityCancellationType
+    priority: Priority
+
+
+_PATIENT = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=1))
+_BOUNDED = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30), maximum_attempts=6)
+_WAIT = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+
+DATA = Options(start_to_close_timeout=timedelta(minutes=15), retry_policy=_BOUNDED)
+"""Queries and scoring: minutes at most, repeated a few times."""
+
+JUDGEMENT = Options(start_to_close_timeout=timedelta(minutes=5), retry_policy=_BOUNDED)
+"""A pure policy on numbers that are there."""
+
+NOTICE = Options(
+    start_to_close_timeout=timedelta(seconds=20),
+    schedule_to_close_timeout=timedelta(minutes=2),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=5),
+)
+"""Telling people: a channel that is down delays nothing for long."""
+
+RECORD = Options(
+    start_to_close_timeout=timedelta(minutes=1), schedule_to_close_timeout=timedelta(minutes=30), retry_policy=_PATIENT
+)
+"""The audit chain: patient, since without it nothing is promoted."""
+
+ROLLOUT = Options(
+    start_to_close_timeout=timedelta(minutes=30),
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=_BOUNDED,
+    cancellation_type=_WAIT,
+)
+"""Putting a model into service."""
+
+URGENT = Options(
+    start_to_close_timeout=timedelta(minutes=30),
+    schedule_to_close_timeout=timedelta(hours=1),
+    heartbeat_timeout=timedelta(seconds=15),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)),
+    cancellation_type=ActivityCancellationType.ABANDON,
+)
+"""Going back: tried hard, then a person is paged."""
+
+CLEANUP = Options(
+    start_to_close_timeout=timedelta(minutes=5),
+    heartbeat_timeout=timedelta(seconds=15),
+    retry_policy=_BOUNDED,
+    cancellation_type=ActivityCancellationType.ABANDON,
+)
+
+FOLLOW = Options(
+    start_to_close_timeout=timedelta(days=365),
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=_PATIENT,
+    cancellation_type=ActivityCancellationType.ABANDON,
+)
+"""Waiting for a remediation that an earlier run of the lifecycle began."""
+
+_PRIORITY = {Severity.CRITICAL: 1, Severity.HIGH: 2, Severity.MEDIUM: 3, Severity.LOW: 4}
+
+
+def training(*, main_queue: str, max_runtime: timedelta, severity: Severity, team: str) -> Options:
+    """Training queues for its slots as long as it takes: no time-out counts the queue."""
+    return Options(
+        task_queue=training_queue(main_queue),
+        start_to_close_timeout=max_runtime + timedelta(minutes=2),
+        heartbeat_timeout=timedelta(seconds=20),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1), maximum_attempts=4
+        ),
+        cancellation_type=_WAIT,
+        priority=Priority(priority_key=_PRIORITY[severity], fairness_key=team),
+    )
+
+
+def baking(bake: timedelta) -> Options:
+    """Minutes on the clock, with a heartbeat."""
+    return Options(
+        start_to_close_timeout=bake + timedelta(minutes=5),
+        heartbeat_timeout=timedelta(seconds=30),
+        retry_policy=_BOUNDED,
+        cancellation_type=_WAIT,
+    )
+
+
+def watching(limit: timedelta) -> Options:
+    """Each look is short; the pauses between are the retry delays that the activity asks for."""
+    return Options(
+        start_to_close_timeout=timedelta(minutes=5),
+        schedule_to_close_timeout=limit,
+        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(hours=1)),
+    )

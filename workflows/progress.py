@@ -1,0 +1,107 @@
+"""Where a remediation stands: the one object behind its status, its details in the UI and its audit record."""
+
+from typing import Any
+
+from temporalio import workflow
+
+from contracts.alarm import QuarantinedSignal
+from contracts.base import Contract, Utc
+from contracts.evaluation import Evidence, Judgement
+from contracts.incident import RemediationRequest, RemediationStatus, Stage, WaitingOn
+from contracts.review import RefusedDecision, ReviewOutcome
+from contracts.rollout import Promotion
+from contracts.snapshot import Snapshot
+from contracts.training import Challenger, ModelCard
+from workflows import visibility
+
+
+class Facts(Contract):
+    """All that a remediation has found out so far."""
+
+    snapshot: Snapshot | None = None
+    champion: ModelCard | None = None
+    judged: Challenger | None = None
+    refit: Challenger | None = None
+    evidence: Evidence | None = None
+    judgement: Judgement | None = None
+    asked_because: tuple[str, ...] = ()
+    review: ReviewOutcome | None = None
+    promotion: Promotion | None = None
+    rolled_back_to: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Progress:
+    """Stage, what is waited for, and the facts; every change shows at once in the UI."""
+
+    def __init__(self, request: RemediationRequest) -> None:
+        self.request = request
+        self.facts = Facts()
+        self.stage = Stage.SNAPSHOT
+        self.waiting_on = WaitingOn.NOTHING
+        self.since: Utc = workflow.now()
+        self.quarantine: tuple[QuarantinedSignal, ...] = ()
+        self.sentence = "The incident has just opened."
+
+    def learn(self, **facts: object) -> None:
+        self.facts = self.facts.model_copy(update=facts)
+        self._show()
+
+    def note(self, text: str) -> None:
+        self.learn(notes=(*self.facts.notes, text[:500])[-50:])
+
+    def enter(self, stage: Stage, sentence: str, waiting_on: WaitingOn = WaitingOn.NOTHING) -> None:
+        """Search attributes change only when what is waited for does: a search is for who has to act."""
+        changed = waiting_on is not self.waiting_on or stage is Stage.CLOSED
+        self.stage, self.sentence, self.waiting_on, self.since = stage, sentence, waiting_on, workflow.now()
+        if changed:
+            visibility.upsert({visibility.STAGE: stage.value, visibility.WAITING_ON: waiting_on.value})
+        self._show()
+
+    @property
+    def cost_usd(self) -> float:
+        return sum(c.cost_usd for c in (self.facts.judged, self.facts.refit) if c is not None)
+
+    def status(self, refused: tuple[RefusedDecision, ...], deadline: Utc | None) -> RemediationStatus:
+        return RemediationStatus(
+            endpoint=self.request.endpoint,
+            incident=self.request.incident,
+            stage=self.stage,
+            waiting_on=self.waiting_on,
+            since=self.since,
+            alarms=tuple(a.id for a in self.request.alarms),
+            evidence=self.facts.evidence.digest if self.facts.evidence else None,
+            judgement=self.facts.judgement,
+            challenger=self.facts.refit,
+            review_deadline=deadline,
+            review=self.facts.review,
+            refused=refused,
+            quarantine=self.quarantine,
+            sentence=self.sentence,
+        )
+
+    def record(self) -> dict[str, Any]:
+        """For the audit chain: plain JSON."""
+        facts: dict[str, Any] = self.facts.model_dump(mode="json", exclude_none=True)
+        facts["alarms"] = [a.model_dump(mode="json", exclude_none=True) for a in self.request.alarms]
+        facts["team"] = self.request.policy.team
+        facts["cost_center"] = self.request.policy.cost_center
+        facts["cost_usd"] = self.cost_usd
+        return facts
+
+    def _show(self) -> None:
+        judgement = self.facts.judgement
+        rows = {
+            "stage": self.stage.value,
+            "waiting on": self.waiting_on.value,
+            "now": self.sentence,
+            "alarms": ", ".join(a.id for a in self.request.alarms[:5]),
+            "verdict": judgement.verdict.value if judgement else None,
+            "why": judgement.sentence if judgement else None,
+            "report": judgement.report_uri if judgement else None,
+            "evidence": judgement.evidence if judgement else None,
+            "asked because": "; ".join(self.facts.asked_because),
+            "training cost": f"${self.cost_usd:.4f}" if self.cost_usd else None,
+        }
+        decide = '\n\nSignals: `approve` and `reject` with `{"reviewer": "you", "note": "why"}`; update: `decide`.'
+        workflow.set_current_details(f"### {self.request.endpoint}/{self.request.incident}\n\n{visibility.table(rows)}{decide}")

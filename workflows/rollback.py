@@ -1,0 +1,77 @@
+"""An operator's rollback: the newest former champion serves again, recorded and told."""
+
+from temporalio import workflow
+from temporalio.common import VersioningBehavior
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from contracts.audit import AuditEntry, AuditEvent
+    from contracts.ids import step_key
+    from contracts.incident import RollbackReport, StartRollback
+    from contracts.review import Notice
+    from contracts.rollout import Manifest, RollBack
+
+from activities.audit import AuditActivities, NoticeActivities
+from activities.promotion import PromotionActivities
+from workflows import notices, options, sentences
+
+
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED, failure_exception_types=[Exception])
+class Rollback:
+    @workflow.run
+    async def run(self, start: StartRollback) -> RollbackReport:
+        try:
+            manifest = await self._go_back(start)
+        except ActivityError as error:
+            sentence = f"The rollback wanted by {start.by} failed: {sentences.cause(error)}"
+            report = RollbackReport(endpoint=start.endpoint, done=False, sentence=sentence)
+        else:
+            digest = manifest.champion.digest
+            sentence = f"{digest[:12]} serves again. Wanted by {start.by} (unverified): {start.reason}"
+            report = RollbackReport(endpoint=start.endpoint, done=True, champion=digest, sentence=sentence)
+        await self._record(start, report)
+        await self._tell(start, report)
+        return report
+
+    async def _go_back(self, start: StartRollback) -> Manifest:
+        request = RollBack(
+            key=step_key(workflow.info().workflow_id, "rollback"),
+            endpoint=start.endpoint,
+            incident="",
+            serving=start.policy.serving,
+            reason=start.reason,
+        )
+        return await workflow.execute_activity_method(
+            PromotionActivities.roll_back, request, summary=start.reason[:200], **options.URGENT
+        )
+
+    async def _record(self, start: StartRollback, report: RollbackReport) -> None:
+        entry = AuditEntry(
+            key=step_key(workflow.info().workflow_id, "audit"),
+            endpoint=start.endpoint,
+            event=AuditEvent.ROLLED_BACK,
+            at=workflow.now(),
+            facts={"by": start.by, "identity": "unverified", "reason": start.reason, **report.model_dump(mode="json")},
+        )
+        await workflow.execute_activity_method(AuditActivities.record, entry, summary="record", **options.RECORD)
+
+    async def _tell(self, start: StartRollback, report: RollbackReport) -> None:
+        """A channel that is down delays nothing; the record is written already."""
+        try:
+            await workflow.execute_activity_method(
+                NoticeActivities.notify, _notice(start, report), summary="tell people", **options.NOTICE
+            )
+        except ActivityError as error:
+            workflow.logger.warning("notice_not_sent", extra={"endpoint": start.endpoint, "reason": sentences.cause(error)})
+
+
+def _notice(start: StartRollback, report: RollbackReport) -> Notice:
+    page = notices.page(
+        key=step_key(workflow.info().workflow_id, "notice"),
+        endpoint=start.endpoint,
+        incident="",
+        workflow_id=workflow.info().workflow_id,
+        sentence=report.sentence,
+        recipients=start.policy.review.reviewers,
+    )
+    return notices.as_outcome(page, f"{start.endpoint}: rolled back") if report.done else page

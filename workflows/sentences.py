@@ -1,0 +1,29 @@
+"""Short sentences that people read in status, notices and records."""
+
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
+
+from contracts.review import Resolution, ReviewOutcome
+from contracts.snapshot import Coverage
+
+
+def shortfall(coverage: Coverage) -> str:
+    return ", ".join(f"{s.what}: found {s.found:g}, wanted {s.wanted:g}" for s in coverage.short)
+
+
+def decided_by(review: ReviewOutcome | None) -> str:
+    if review is None:
+        return "no review was needed"
+    if review.resolution is Resolution.EXPIRED or review.decision is None:
+        return "nobody answered in time and the declared default applies"
+    note = f": {review.decision.note}" if review.decision.note else ""
+    return f"{review.resolution.value} by {review.decision.reviewer} ({review.identity}){note}"
+
+
+def cause(error: BaseException) -> str:
+    """The innermost reason, with its type: what somebody at night has to know."""
+    inner = error
+    while isinstance(inner, ActivityError | ChildWorkflowError) and inner.cause is not None:
+        inner = inner.cause
+    if isinstance(inner, ApplicationError):
+        return f"{inner.type or 'error'}: {inner.message}"
+    return f"{type(inner).__name__}: {inner}"

@@ -1,0 +1,238 @@
+"""One method per step of a remediation: which activity, with what request, under which options and key."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+
+from activities.audit import AuditActivities, NoticeActivities
+from activities.bake import BakeActivities
+from activities.cleanup import CleanupActivities
+from activities.evaluation import EvaluationActivities
+from activities.gate import GateActivities
+from activities.promotion import PromotionActivities
+from activities.snapshot import SnapshotActivities
+from activities.training import TrainingActivities
+from contracts.audit import AuditEntry, AuditEvent
+from contracts.evaluation import EvaluateChallenger, Evidence, JudgeEvidence, Judgement
+from contracts.ids import step_key
+from contracts.incident import RemediationRequest
+from contracts.inventory import CleanUp, Removal
+from contracts.review import Notice
+from contracts.rollout import (
+    BakeReport,
+    CheckBake,
+    CheckWatch,
+    Manifest,
+    PromoteChallenger,
+    Promotion,
+    RollBack,
+    WatchReport,
+)
+from contracts.snapshot import Snapshot, TakeSnapshot
+from contracts.training import Challenger, ModelCard, Purpose, Tags, TrainChallenger
+from workflows import options
+
+
+class Steps:
+    """The side effects of one remediation. Keys are minted here, so that doing a step twice is the same as once."""
+
+    def __init__(self, request: RemediationRequest) -> None:
+        self._request = request
+        self._policy = request.policy
+        self.tags = Tags(
+            endpoint=request.endpoint,
+            incident=request.incident,
+            team=request.policy.team,
+            cost_center=request.policy.cost_center,
+        )
+
+    def key(self, stage: str, n: int = 1) -> str:
+        return step_key(workflow.info().workflow_id, stage, n)
+
+    async def snapshot(self, n: int) -> Snapshot:
+        request = TakeSnapshot(
+            key=self.key("snapshot", n),
+            endpoint=self._request.endpoint,
+            data=self._policy.data,
+            as_of=max(a.as_of for a in self._request.alarms),
+            horizons=self._policy.training.recipe.horizons,
+            holdout=self._policy.gate.holdout,
+            tags=self.tags,
+            catch_up=n > 1,
+        )
+        return await workflow.execute_activity_method(
+            SnapshotActivities.take_snapshot, request, summary=f"labelled rows, look {n}", **options.DATA
+        )
+
+    async def champion(self) -> ModelCard | None:
+        return await workflow.execute_activity_method(
+            PromotionActivities.current_champion, self._request.endpoint, summary="champion", **options.JUDGEMENT
+        )
+
+    async def train(self, snapshot: Snapshot) -> tuple[Challenger, Challenger]:
+        """The fit to be judged and the fit that would ship, side by side."""
+        judged, refit = await asyncio.gather(self._train(snapshot, Purpose.JUDGE), self._train(snapshot, Purpose.REFIT))
+        return judged, refit
+
+    async def _train(self, snapshot: Snapshot, purpose: Purpose) -> Challenger:
+        training = self._policy.training
+        job = TrainChallenger(
+            key=self.job_key(purpose),
+            endpoint=self._request.endpoint,
+            purpose=purpose,
+            dataset=snapshot.dataset,
+            features=self._policy.data.features,
+            label=self._policy.data.label,
+            recipe=training.recipe,
+            end=snapshot.cut if purpose is Purpose.JUDGE else snapshot.as_of,
+            tags=self.tags,
+            max_runtime=training.max_runtime,
+            max_memory_mb=training.max_memory_mb,
+            price_per_hour=training.price_per_hour,
+        )
+        how = options.training(
+            main_queue=workflow.info().task_queue,
+            max_runtime=training.max_runtime,
+            severity=self._request.severity,
+            team=self._policy.team,
+        )
+        return await workflow.execute_activity_method(
+            TrainingActivities.train_challenger, job, summary=f"train to {purpose.value}", **how
+        )
+
+    def job_key(self, purpose: Purpose) -> str:
+        return self.key(f"train-{purpose.value}")
+
+    async def evaluate(self, snapshot: Snapshot, champion: ModelCard | None, judged: Challenger, refit: Challenger) -> Evidence:
+        request = EvaluateChallenger(
+            key=self.key("evaluate"),
+            endpoint=self._request.endpoint,
+            incident=self._request.incident,
+            snapshot=snapshot,
+            champion=champion,
+            challenger=judged,
+            refit=refit,
+            threshold=self._policy.serving.threshold,
+            data=self._policy.data,
+        )
+        return await workflow.execute_activity_method(
+            EvaluationActivities.evaluate_challenger, request, summary="score both on the same rows", **options.DATA
+        )
+
+    async def judge(self, snapshot: Snapshot, champion: ModelCard | None, evidence: Evidence, refit: Challenger) -> Judgement:
+        request = JudgeEvidence(
+            key=self.key("gate"),
+            endpoint=self._request.endpoint,
+            incident=self._request.incident,
+            evidence=evidence,
+            gate=self._policy.gate,
+            threshold=self._policy.serving.threshold,
+            champion_trained_through=champion.trained_through if champion else None,
+            challenger_trained_through=refit.trained_through,
+            weeks_since_promotion=self._request.weeks_since_promotion,
+            snapshot=snapshot,
+            alarms=tuple(f"{a.kind.value} from {a.source}: {a.message}"[:300] for a in self._request.alarms[:20]),
+        )
+        return await workflow.execute_activity_method(
+            GateActivities.judge_evidence, request, summary="verdict", **options.JUDGEMENT
+        )
+
+    async def promote(self, snapshot: Snapshot, refit: Challenger, judgement: Judgement, expected: str | None) -> Promotion:
+        request = PromoteChallenger(
+            key=self.key("promote"),
+            challenger=refit,
+            incident=self._request.incident,
+            as_of=snapshot.as_of,
+            serving=self._policy.serving,
+            reference={c.metric: c.challenger for c in judgement.comparisons},
+            expected=expected,
+            recipe=self._policy.training.recipe,
+            features=self._policy.data.features,
+        )
+        return await workflow.execute_activity_method(
+            PromotionActivities.promote_challenger, request, summary="into service", **options.ROLLOUT
+        )
+
+    async def bake(self, promotion: Promotion) -> BakeReport:
+        now, bake = workflow.now(), self._policy.rollout.bake
+        request = CheckBake(
+            endpoint=self._request.endpoint,
+            digest=promotion.manifest.champion.digest,
+            since=now,
+            until=now + bake,
+            max_error_rate=self._policy.rollout.max_error_rate,
+        )
+        return await workflow.execute_activity_method(
+            BakeActivities.bake, request, summary=f"bake {bake}", **options.baking(bake)
+        )
+
+    async def watch(self, promotion: Promotion) -> WatchReport:
+        rollout, manifest = self._policy.rollout, promotion.manifest
+        assert promotion.former is not None  # the caller watches only where there is something to compare with
+        request = CheckWatch(
+            key=self.key("watch"),
+            endpoint=self._request.endpoint,
+            champion=manifest.champion,
+            former=promotion.former,
+            since=manifest.promoted_as_of,
+            until=manifest.promoted_as_of + rollout.watch,
+            alpha=rollout.watch_alpha,
+            margin=rollout.watch_margin,
+            data=self._policy.data,
+            check_every=max(rollout.watch_check, timedelta(milliseconds=100)),
+        )
+        return await workflow.execute_activity_method(
+            BakeActivities.watch_promotion, request, summary="late labels", **options.watching(rollout.watch_limit)
+        )
+
+    async def roll_back(self, bad: str, reason: str) -> Manifest:
+        request = self._back(bad=bad, reason=reason, key=self.key("rollback"))
+        return await workflow.execute_activity_method(
+            PromotionActivities.roll_back, request, summary="roll back", **options.URGENT
+        )
+
+    async def restore(self) -> None:
+        """After a promotion that broke off: what the manifest names serves again."""
+        request = self._back(bad=None, reason="promotion broke off", key=self.key("restore"))
+        await workflow.execute_activity_method(
+            PromotionActivities.restore_serving, request, summary="serve what the manifest names", **options.URGENT
+        )
+
+    def _back(self, *, bad: str | None, reason: str, key: str) -> RollBack:
+        return RollBack(
+            key=key,
+            endpoint=self._request.endpoint,
+            incident=self._request.incident,
+            serving=self._policy.serving,
+            bad=bad,
+            reason=reason,
+        )
+
+    async def record(self, event: AuditEvent, facts: Mapping[str, Any]) -> None:
+        """Raises when the chain can't be written, so that what needs it doesn't happen."""
+        entry = AuditEntry(
+            key=self.key(f"audit-{event.value}"),
+            endpoint=self._request.endpoint,
+            incident=self._request.incident,
+            event=event,
+            at=workflow.now(),
+            facts=dict(facts),
+        )
+        await workflow.execute_activity_method(AuditActivities.record, entry, summary=f"record: {event.value}", **options.RECORD)
+
+    async def notify(self, notice: Notice) -> None:
+        await workflow.execute_activity_method(
+            NoticeActivities.notify, notice, summary=f"tell people: {notice.kind.value}", **options.NOTICE
+        )
+
+    async def clean_up(self) -> Removal:
+        keys = tuple(self.job_key(purpose) for purpose in Purpose)
+        return await workflow.execute_activity_method(
+            CleanupActivities.clean_up,
+            CleanUp(tags=self.tags, job_keys=keys),
+            summary="remove what is temporary",
+            **options.CLEANUP,
+        )
