@@ -1,0 +1,48 @@
+"""Labels as they were known at a moment: what captured requests are joined with."""
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from contracts.snapshot import DataPolicy, Window
+from platforms.errors import Corrupt, Invalid
+from platforms.local.feature_table import ID, LABEL_TIME, TIMESTAMP, VERSION, FeatureTable
+
+
+def join_labels(ids: pa.ChunkedArray, *, home: Path, data: DataPolicy, window: Window, known_at: datetime) -> NDArray[np.float64]:
+    """The label of each id, shape (n,): NaN where none had arrived by `known_at`; of two labels the newer version counts.
+
+    Raises: NotFound (no such table), Invalid (no such label column), Corrupt (a partition can't be read).
+    """
+    table = FeatureTable(home / "features", data.table)
+    parts = [_arrived(path, data, known_at) for path in table.files(window.start, window.end)]
+    if not parts:
+        return np.full(len(ids), np.nan)
+    labels = pa.concat_tables(parts).sort_by([(VERSION, "ascending")])
+    newest = labels.take(last_of_each(labels[ID]))
+    found = pc.index_in(ids, value_set=newest[ID])
+    return np.asarray(newest[data.label].take(found).to_numpy(), dtype=np.float64)
+
+
+def last_of_each(ids: pa.ChunkedArray) -> pa.Array:
+    """Positions of the last row of every id, in order."""
+    codes = ids.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    _, from_end = np.unique(codes[::-1], return_index=True)
+    return pa.array(np.sort(len(codes) - 1 - from_end))
+
+
+def _arrived(path: Path, data: DataPolicy, known_at: datetime) -> pa.Table:
+    try:
+        with pq.ParquetFile(path) as file:
+            if data.label not in file.schema_arrow.names:
+                raise Invalid(f"{path} has no column {data.label!r}: data.label must name the label column of table {data.table}")
+            rows = file.read(columns=[ID, LABEL_TIME, VERSION, data.label])
+    except (pa.ArrowException, OSError) as error:
+        raise Corrupt(f"{path} can't be read: {str(error).splitlines()[0]}. Restore it or move it away") from None
+    arrived = pc.less_equal(rows[LABEL_TIME], pa.scalar(known_at, TIMESTAMP))
+    return rows.filter(pc.and_(arrived, pc.is_valid(rows[data.label]))).select([ID, VERSION, data.label])
