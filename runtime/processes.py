@@ -1,6 +1,7 @@
-"""`python -m runtime.processes up|down|status`: the whole system on this machine, without containers.
+"""`python -m runtime.processes up|down|status|idle`: the whole system on this machine, without containers.
 
-Exit codes: 0 done; 1 `status` found something not running; 64 the command line is wrong; else those of runtime/errors.py.
+Exit codes: 0 done; 1 `status` found something not running; 75 `idle` found something running, or another run holds the folder;
+2 the command line is wrong; else those of runtime/errors.py.
 """
 
 import argparse
@@ -100,6 +101,14 @@ def status(settings: Settings, fleet: Path) -> int:
     return 0 if there.keys() >= set(names) else 1
 
 
+def idle(settings: Settings) -> int:
+    """For `make clean`: nothing may run on what it removes."""
+    there = Records(settings.home).alive()
+    if not there:
+        return 0
+    raise HomeInUse(f"{', '.join(there)} still running in {settings.home}; `make down` ends them")
+
+
 def _line(record: Record | None) -> str:
     if record is None:
         return "not running"
@@ -120,13 +129,14 @@ def _megabytes(pid: int) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m runtime.processes", description="The whole system here, without containers.")
-    parser.add_argument("verb", choices=["up", "down", "status"])
+    parser.add_argument("verb", choices=["up", "down", "status", "idle"])
     parser.add_argument("--fleet", type=Path, default=Path("fleet.yaml"), help="the fleet file that the monitor reads")
     given = parser.parse_args(arguments)
     verbs: dict[str, Callable[[Settings], int]] = {
         "up": lambda settings: up(settings, given.fleet),
         "down": down,
         "status": lambda settings: status(settings, given.fleet),
+        "idle": idle,
     }
     try:
         return verbs[given.verb](_settings())
