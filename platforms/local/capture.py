@@ -20,7 +20,7 @@ from time import monotonic
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from platforms.local.files import exhausted_on_full_disk, write_atomic
+from platforms.local.files import exhausted_on_full_disk, make_folder, write_atomic
 
 MAX_ROWS = 2000
 """A segment is closed after so many rows ..."""
@@ -169,7 +169,7 @@ def set_aside(capture: Path, path: Path, reason: str) -> None:
     """Move a file that can't be read into the quarantine, with the reason beside it, and say so."""
     day = path.parent.name
     quarantine = capture / "quarantine"
-    quarantine.mkdir(parents=True, exist_ok=True)
+    make_folder(quarantine)
     target = quarantine / f"{day}-{path.name}"
     note = {"file": f"{day}/{path.name}", "reason": reason, "at": datetime.now(UTC).isoformat()}
     write_atomic(target.with_name(f"{target.name}.reason.json"), dumps(note, indent=2).encode() + b"\n")

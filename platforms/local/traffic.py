@@ -14,6 +14,7 @@ from contracts.snapshot import DataPolicy, Window
 from platforms.errors import Unavailable
 from platforms.local.capture import CapturedRow, read_segment, segments
 from platforms.local.capture_table import FEATURE, SCHEMA, captured_between, read_file, to_table
+from platforms.local.files import platform_errors
 from platforms.local.labels import join_labels, last_of_each
 from platforms.ports import Served
 
@@ -64,10 +65,11 @@ class LocalTrafficLog:
 def _waiting(capture: Path) -> Iterator[CapturedRow]:
     """Rows of the segments that aren't compacted. A line that can't be read is reported here and set aside at compaction."""
     for path in segments(capture):
-        try:
-            segment = read_segment(path)
-        except FileNotFoundError:
-            continue
+        with platform_errors(path):
+            try:
+                segment = read_segment(path)
+            except FileNotFoundError:
+                continue
         if segment.faults:
             _log.error("capture_lines_unreadable", endpoint=capture.name, file=str(path), lines=segment.faults[:5])
         yield from segment.rows
