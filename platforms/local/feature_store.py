@@ -4,15 +4,12 @@ features/<table>/day=YYYY-MM-DD/*.parquet      rows, see feature_table.py
 snapshots/<key>/                               rows.parquet, seal.json, tags.json, snapshot.json
 """
 
-import errno
 import shutil
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_hex
 from typing import Final
 
 import duckdb
@@ -27,14 +24,13 @@ from platforms.errors import Corrupt, Unavailable
 from platforms.local import feature_query as query
 from platforms.local.dataset import ROWS, SEAL, Seal, doubles, matrix, read_dataset
 from platforms.local.feature_table import EVENT_TIME, ID, FeatureTable
-from platforms.local.files import TEMPORARY, fsync_folder, key_folder, make_folder, platform_errors, read_json, write_contract
+from platforms.local.files import fsync_folder, key_folder, read_json, write_contract
+from platforms.local.staging import staged
 from platforms.local.tagged import TAGS, Tagged
 from platforms.ports import Rows
 from policies.coverage import shortfalls
 
 SNAPSHOT: Final = "snapshot.json"
-_ABANDONED_AFTER: Final = 86_400.0
-"""Seconds after which an unfinished folder can only be what a crash left."""
 
 
 class LocalFeatureStore:
@@ -61,9 +57,9 @@ class LocalFeatureStore:
         folder = key_folder(self._snapshots, request.key)
         if folder.exists():
             return read_json(folder / SNAPSHOT, Snapshot)
-        with self._building() as staging:
+        with staged(folder) as staging:
             self._build(request, staging, folder)
-            return _publish(staging, folder)
+        return read_json(folder / SNAPSHOT, Snapshot)
 
     def rows(self, dataset: DatasetRef, data: DataPolicy, window: Window) -> Rows:
         """The labelled rows with event time in `window`, in event-time order. Raises: NotFound, Corrupt."""
@@ -105,19 +101,6 @@ class LocalFeatureStore:
         )
         write_contract(staging / SNAPSHOT, snapshot)
 
-    @contextmanager
-    def _building(self) -> Iterator[Path]:
-        """A temporary folder, gone afterwards unless it was renamed."""
-        make_folder(self._snapshots)
-        _sweep_abandoned(self._snapshots)
-        staging = self._snapshots / f"{TEMPORARY}{token_hex(8)}"
-        with platform_errors(staging):
-            staging.mkdir()
-            try:
-                yield staging
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
-
 
 def window_of(request: TakeSnapshot, days: Sequence[date]) -> tuple[Window, Utc]:
     """The window, from the longest horizon before the cut (or the first of `days` for 'all') to `as_of`; and the cut.
@@ -157,18 +140,6 @@ def _covered(database: duckdb.DuckDBPyConnection, request: TakeSnapshot, window:
     return found.model_copy(update={"short": shortfalls(coverage=found, policy=request.data.coverage)})
 
 
-def _publish(staging: Path, folder: Path) -> Snapshot:
-    """Give the finished folder its name; whoever was faster under the same key has won."""
-    fsync_folder(staging)
-    try:
-        staging.rename(folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-    fsync_folder(folder.parent)
-    return read_json(folder / SNAPSHOT, Snapshot)
-
-
 @contextmanager
 def _named_culprit(files: Sequence[Path], table: str) -> Iterator[None]:
     """DuckDB doesn't always say which file it could not read: look for it.
@@ -191,11 +162,3 @@ def _check_readable(path: Path) -> None:
     except (pa.ArrowException, OSError) as error:
         why = str(error).splitlines()[0]
         raise Corrupt(f"{path} can't be read: {why}. Restore it, or move it away and append its rows again") from None
-
-
-def _sweep_abandoned(root: Path) -> None:
-    """Remove unfinished folders that a crash left long ago."""
-    for folder in root.glob(f"{TEMPORARY}*"):
-        with suppress(FileNotFoundError):
-            if time.time() - folder.stat().st_mtime > _ABANDONED_AFTER:
-                shutil.rmtree(folder, ignore_errors=True)
