@@ -62,7 +62,7 @@ class Call:
     @cached_property
     def platform(self) -> Platform:
         """The platform's ports. The adapters are loaded only by the verbs that use them, since that takes a while."""
-        from runtime.wiring import platform_from  # noqa: PLC0415 - LightGBM, DuckDB and pyarrow cost every verb a second
+        from runtime.wiring import platform_from
 
         return platform_from(self.settings)
 

@@ -11,7 +11,7 @@ from console.inputs import contract, endpoint_name, whoami
 from console.screen import Answer, lines
 from console.temporal import lifecycle_status, signal, unknown_endpoint, update
 from contracts.ids import lifecycle_id
-from contracts.incident import Accepted, LifecycleStatus, RollbackReport, RollbackRequest
+from contracts.incident import Accepted, LifecycleStatus, PauseRequest, ResumeRequest, RollbackReport, RollbackRequest
 
 _FLAGS: Final = {"by": "--by", "reason": "--reason"}
 
@@ -56,8 +56,8 @@ async def resume(call: Call) -> Answer:
 
 async def _hold(call: Call, *, pause: bool) -> Answer:
     endpoint = endpoint_name(call.given.endpoint)
-    words = contract(RollbackRequest, _FLAGS, by=_by(call), reason=call.given.reason or "no reason given")
-    said = {"by": words.by, "reason": call.given.reason}
+    kind: type[PauseRequest | ResumeRequest] = PauseRequest if pause else ResumeRequest
+    said = contract(kind, _FLAGS, by=_by(call), reason=call.given.reason)
     try:
         await signal(call, lifecycle_id(endpoint), "pause" if pause else "resume", said)
     except Missing:
@@ -65,9 +65,9 @@ async def _hold(call: Call, *, pause: bool) -> Answer:
     status = await _after(call, endpoint)
     confirmed = status is not None and (status.state.paused is not None) == pause
     wanted = "paused" if pause else "resumed"
-    data = {"endpoint": endpoint, "paused": pause, "by": words.by, "reason": call.given.reason, "confirmed": confirmed}
+    data = {"endpoint": endpoint, "paused": pause, "by": said.by, "reason": said.reason, "confirmed": confirmed}
     tail = "" if confirmed else " (sent and kept; no worker has confirmed it yet)"
-    return Answer(data, lines([f"{endpoint} is {wanted} by {words.by}{tail}"]))
+    return Answer(data, lines([f"{endpoint} is {wanted} by {said.by}{tail}"]))
 
 
 async def _after(call: Call, endpoint: str) -> LifecycleStatus | None:

@@ -60,9 +60,14 @@ def _tell(halt: Halt, *, machine: bool) -> int:
     if machine:
         screen.print_json({"error": error_data(halt)})
     out = screen.console_for(sys.stderr)
-    for line in f"error: {halt.message} {halt.remedy}".strip().splitlines():
+    for line in f"error: {joined(halt)}".splitlines():
         out.print(screen.safe(line if line.startswith("error: ") else f"  {line}", "red"), soft_wrap=True)
     return halt.exit
+
+
+def joined(halt: Halt) -> str:
+    stop = "" if halt.message.endswith((".", "!", "?")) else "."
+    return f"{halt.message}{stop} {halt.remedy}".strip()
 
 
 def error_data(halt: Halt) -> dict[str, Any]:

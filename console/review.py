@@ -59,7 +59,8 @@ async def _waiting(call: Call, endpoint: str, incident: str) -> RemediationStatu
     except Missing:
         raise await _no_such_incident(call, endpoint, incident) from None
     if status.stage == Stage.CLOSED:
-        _ended(endpoint, incident, status.sentence)
+        decided = status.review is not None and status.review.decision is not None
+        _ended(endpoint, incident, status.sentence, kind="AlreadyDecided" if decided else "NotWaiting")
     if status.evidence is None:
         raise Refused(
             f"{endpoint}/{incident} has no evidence to decide on yet: it is at stage {status.stage.value}.",
@@ -69,11 +70,11 @@ async def _waiting(call: Call, endpoint: str, incident: str) -> RemediationStatu
     return status
 
 
-def _ended(endpoint: str, incident: str, sentence: str = "") -> NoReturn:
+def _ended(endpoint: str, incident: str, sentence: str = "", kind: str = "NotWaiting") -> NoReturn:
     raise Refused(
         f"{endpoint}/{incident} has ended{': ' + sentence if sentence else '.'}",
         _REMEDY["AlreadyDecided"].format(endpoint=endpoint),
-        kind="NotWaiting",
+        kind=kind,
     )
 
 

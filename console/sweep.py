@@ -17,8 +17,9 @@ from console.inputs import whoami
 from console.screen import Answer, safe, table, utc
 from console.temporal import each, execution
 from contracts.audit import AuditEntry, AuditEvent
-from contracts.ids import remediation_id
+from contracts.ids import remediation_id, training_key
 from contracts.inventory import Resource
+from contracts.training import Purpose
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,13 @@ async def _looked_up(call: Call, resources: tuple[Resource, ...]) -> Leftovers:
 
 
 def _swept(call: Call, item: Leftovers) -> Leftovers:
-    """The record comes first: killed in between, the next sweep finds the same things, the same key, and ends the work."""
+    """The record comes first: killed in between, the next sweep finds the same things, the same key, and ends the work.
+
+    A job whose worker died with the remediation may still run; it is stopped before its folder goes.
+    """
     call.platform.audit.append(_entry(item))
+    for purpose in Purpose:
+        call.platform.trainer.stop(training_key(remediation_id(item.endpoint, item.incident), purpose))
     removal = call.platform.inventory.remove(item.resources)
     return replace(item, removed=tuple(resource.id for resource in removal.removed), failed=removal.failed)
 
@@ -92,7 +98,8 @@ def _answer(found: list[Leftovers], *, dry: bool) -> Answer:
     counts = {state: states.count(state) for state in ("removed", "would be removed", "kept", "left")}
     data = {"dry_run": dry, "resources": lines, "failed": failed, "counts": counts}
     rows = [
-        (line["state"], line["kind"], line["id"], f"{line['endpoint']}/{line['incident']}", line["remediation"]) for line in lines
+        (line["state"], line["kind"], line["id"], f"{line['endpoint']}/{line['incident'] or '-'}", line["remediation"])
+        for line in lines
     ]
 
     def show(console: Console) -> None:

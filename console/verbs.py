@@ -119,7 +119,7 @@ VERBS: Final = (
     Verb(
         "rollback",
         "put the former champion back into service",
-        "Asks the lifecycle to roll back, then waits until the former model really answers on every instance, and says so. "
+        "An open incident is cancelled first. Waits until the former model really answers on every instance, and says so. "
         "If the wait ends first, the rollback goes on: look at `status` before you ask again.",
         ("python starter.py rollback bikes --reason 'complaints since the promotion'",),
         "endpoint:rollback",

@@ -3,6 +3,8 @@
 from datetime import datetime
 from hashlib import sha256
 
+from contracts.training import Purpose
+
 FLEET = "fleet"
 
 
@@ -26,6 +28,11 @@ def rollback_id(endpoint: str, request: str) -> str:
 def step_key(workflow_id: str, stage: str, n: int = 1) -> str:
     """The idempotency key of one side effect: doing it twice under one key is the same as once."""
     return f"{workflow_id}/{stage}/{n}"
+
+
+def training_key(workflow_id: str, purpose: Purpose) -> str:
+    """The key of a remediation's training job; the sweeper stops by it what a dead worker left running."""
+    return step_key(workflow_id, f"train-{purpose.value}")
 
 
 def split_incident(name: str) -> tuple[str, str]:

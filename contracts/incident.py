@@ -231,3 +231,4 @@ class ResumeRequest(Contract):
     """An operator's `resume`."""
 
     by: str = Field(min_length=1, max_length=200)
+    reason: str = Field(default="", max_length=2000)
