@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from platforms.errors import Corrupt, Exhausted, Invalid, NotFound, Unavailable
 
@@ -43,7 +44,12 @@ def checked_name(name: str, what: str = "name") -> str:
 
 def key_folder(root: Path, key: str) -> Path:
     """The folder that belongs to an idempotency key: `root/<16 hex digits of its sha256>`."""
-    return root / sha256(key.encode()).hexdigest()[:16]
+    return root / key_mark(key)
+
+
+def key_mark(key: str) -> str:
+    """16 hex digits that stand for an idempotency key in a file name."""
+    return sha256(key.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 @contextmanager
@@ -178,4 +184,8 @@ def write_contract(path: Path, value: BaseModel) -> None:
 
 
 def json_bytes(value: BaseModel) -> bytes:
-    return value.model_dump_json(indent=2).encode() + b"\n"
+    """A contract as readable JSON. Raises: Invalid (a text that is not Unicode, which no file could hold)."""
+    try:
+        return value.model_dump_json(indent=2).encode() + b"\n"
+    except PydanticSerializationError as error:
+        raise Invalid(f"{type(value).__name__} can't be written as JSON: {str(error)[:200]}. Send only Unicode text") from None

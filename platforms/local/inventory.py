@@ -8,6 +8,7 @@ import fcntl
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,9 @@ LEFTOVER = "leftover"
 
 MIN_AGE = timedelta(hours=1)
 """What has no tags and changed more recently may still be in the making."""
+
+PATIENCE = timedelta(seconds=0.5)
+"""How long a job's lock is waited for before the job counts as running."""
 
 _PLACES = (*TAGGED, "registry/*", "evidence/*/*", "manifests/*", "outbox", "features/*/day=*", "capture/*/day=*")
 _UNKNOWN = Tags(endpoint="unknown", incident="", team="unknown", cost_center="unknown")
@@ -149,11 +153,17 @@ def _opened(lock: Path) -> int | None:
 
 
 def _taken(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    """Whether the lock could be had; who only looks at it, or removes the same folder, lets it go in a moment."""
+    deadline = time.monotonic() + PATIENCE.total_seconds()
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
 
 
 def _measured(path: Path) -> tuple[int, datetime]:

@@ -6,12 +6,11 @@ between, the next try writes the same page again and may repeat the console's li
 
 import sys
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 
 from contracts.base import Contract, Utc
 from contracts.review import Notice
-from platforms.local.files import create_exclusive, json_bytes, locked, platform_errors, write_atomic
+from platforms.local.files import create_exclusive, json_bytes, key_mark, locked, platform_errors, write_atomic
 from platforms.local.notice_text import as_console, as_markdown, links
 
 
@@ -31,8 +30,9 @@ class LocalNotifier:
         self._namespace = namespace
 
     def send(self, notice: Notice) -> bool:
-        """Raises: Exhausted, Unavailable, Invalid (the outbox can't be written)."""
-        mark = sha256(notice.key.encode()).hexdigest()[:16]
+        """Raises: Exhausted, Unavailable, Invalid (the outbox or the notice can't be written)."""
+        mark = key_mark(notice.key)
+        json_bytes(notice)
         with locked(self._outbox / "outbox.lock"):
             if self._find(mark, "json"):
                 return False

@@ -84,9 +84,10 @@ def notice(key: str = "endpoint/bikes/incident/1/review/1", **changes: Any) -> N
 
 
 def start_python(script: str, *arguments: str) -> subprocess.Popen[str]:
-    """Another process that can import the project; the caller waits for it and closes its pipe."""
+    """Another process that can import the project; the caller waits for it and closes its pipes."""
+    command = [sys.executable, "-c", script, *arguments]
     return subprocess.Popen(
-        [sys.executable, "-c", script, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
 
 
