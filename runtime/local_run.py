@@ -11,9 +11,13 @@ from urllib.parse import urlsplit
 from runtime.client import DEFAULT_ADDRESS
 from runtime.errors import Misconfigured
 from runtime.process_group import Process
-from runtime.readiness import http_ready, queue_ready, temporal_ready
+from runtime.readiness import http_ready, lock_held, queue_ready, temporal_ready
 from runtime.settings import MAIN_QUEUE, TRAINING_QUEUE, Settings
 
+WORKER_GRACE_SECONDS = 30.0
+"""More than a draining worker gives its steps, so that they end in order."""
+SERVING_GRACE_SECONDS = 25.0
+"""More than the supervisor waits for its instances to drain."""
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
@@ -39,14 +43,21 @@ class LocalRun:
         main = partial(queue_ready, self.address, MAIN_QUEUE, since)
         training = partial(queue_ready, self.address, TRAINING_QUEUE, since)
         bridge = partial(http_ready, f"http://{self.settings.bridge_host}:{self.settings.bridge_port}/health")
+        serving = partial(lock_held, self.settings.home / "serving" / ".serving.lock")
         env = on_embedded_server(self.address)
         python = sys.executable
         return [
             Process("temporal-server", self._server(), env, partial(temporal_ready, self.address)),
-            Process("worker", [python, "worker.py", "--queues", "main"], env, main),
-            Process("worker-training", [python, "worker.py", "--queues", "training"], env, training),
+            Process("worker", [python, "worker.py", "--queues", "main"], env, main, grace_seconds=WORKER_GRACE_SECONDS),
+            Process(
+                "worker-training",
+                [python, "worker.py", "--queues", "training"],
+                env,
+                training,
+                grace_seconds=WORKER_GRACE_SECONDS,
+            ),
             Process("bridge", [python, "-m", "bridge"], env, bridge),
-            Process("serving", [python, "-m", "platforms.local.serving"], env),
+            Process("serving", [python, "-m", "platforms.local.serving"], env, serving, grace_seconds=SERVING_GRACE_SECONDS),
             Process("monitor", [python, "-m", "platforms.local.monitor", "--fleet", str(self.fleet)], env),
         ]
 

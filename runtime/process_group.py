@@ -21,7 +21,7 @@ import filelock
 import psutil
 
 from runtime.errors import StartError
-from runtime.process_records import MARK, Record, Records
+from runtime.process_records import MARK, Record, Records, descendants
 
 PROJECT = Path(__file__).resolve().parents[1]
 POLL_SECONDS = 0.05
@@ -151,10 +151,11 @@ class ProcessGroup:
     def stop(self) -> None:
         """End all that this group started, the last one first, then whatever they left. One that is gone is no error."""
         with _undisturbed():
+            strays = [child for running in self._running if running.alive() for child in descendants(running.handle)]
             while self._running:
                 self._end(self._running.pop(), signal.SIGTERM)
             if not self.records.alive():
-                self.records.end_strays()
+                self.records.end_strays(strays)
 
     def leave_running(self) -> None:
         """Let go: the processes live on under their records, for `down` to end."""

@@ -1,7 +1,7 @@
 """What runs for one home folder, on disk, so that another command can end it; never a stranger that got a recycled pid."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -59,18 +59,20 @@ class Records:
     def end_all(self, say: Callable[[str], None]) -> int:
         """End every recorded process, the last started first, then whatever carries our mark. Returns how many ended."""
         ended = 0
+        strays: list[psutil.Process] = []
         for record in reversed(self.read()):
             process = record.find()
             if process:
+                strays += descendants(process)
                 how = _end(process, record.grace_seconds)
                 say(f"  {record.name}: {how} (pid {record.pid})")
                 ended += 1
             self.remove(record.name)
-        return ended + self.end_strays()
+        return ended + self.end_strays(strays)
 
-    def end_strays(self) -> int:
-        """Kill everything that carries our mark: only for when nothing recorded should be running."""
-        strays = list(self._marked())
+    def end_strays(self, known: Iterable[psutil.Process] = ()) -> int:
+        """Kill these and everything that carries our mark: only for when nothing recorded should be running."""
+        strays = {process for process in (*known, *self._marked()) if process.is_running()}
         for process in strays:
             try:
                 process.kill()
@@ -96,6 +98,14 @@ def _parse(path: Path) -> Record | None:
         return Record.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def descendants(process: psutil.Process) -> list[psutil.Process]:
+    """What it has started: to be asked before it ends, for the ones that don't carry our mark."""
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _end(process: psutil.Process, grace_seconds: float) -> str:

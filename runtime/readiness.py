@@ -1,9 +1,12 @@
 """Is it up yet? Small checks that answer False for 'not yet'. They block; in an event loop call them in a thread."""
 
 import asyncio
+import fcntl
+import os
 import socket
 from collections.abc import Coroutine
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 from temporalio.api.enums.v1 import TaskQueueType
@@ -36,6 +39,21 @@ def port_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
+def lock_held(path: Path) -> bool:
+    """True when a process holds the lock file, which it does until it dies."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def http_ready(url: str) -> bool:
     """True when the address answers 2xx."""
     try:
@@ -53,13 +71,14 @@ def temporal_ready(address: str) -> bool:
     return _answers(ask())
 
 
-def queue_ready(address: str, queue: str, since: datetime) -> bool:
-    """True when a worker has polled the queue since then, for workflows or for activities."""
+def queue_ready(address: str, queue: str, since: datetime, host: str = "") -> bool:
+    """True when a worker, of this host if one is named, has polled the queue since then for workflows or for activities."""
 
     async def ask() -> bool:
         client = await Client.connect(address)
         answers = [await client.workflow_service.describe_task_queue(_pollers(client, queue, kind)) for kind in _KINDS]
-        return any(poller.last_access_time.ToDatetime(tzinfo=UTC) >= since for answer in answers for poller in answer.pollers)
+        pollers = [poller for answer in answers for poller in answer.pollers if poller.identity.endswith(host)]
+        return any(poller.last_access_time.ToDatetime(tzinfo=UTC) >= since for poller in pollers)
 
     return _answers(ask())
 
