@@ -1,10 +1,24 @@
 """What a detector says about an endpoint."""
 
+from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from contracts.base import Contract, EndpointName, Text, Utc
+
+
+def _plausible(value: datetime) -> datetime:
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise ValueError(f"a time of data lies between the years {FIRST_YEAR} and {LAST_YEAR}")
+    return value
+
+
+FIRST_YEAR, LAST_YEAR = 1950, 2200
+"""Far from the calendar's ends, so that no window reckoned from an alarm can fall off them."""
+
+DataTime = Annotated[Utc, AfterValidator(_plausible)]
 
 
 class AlarmKind(StrEnum):
@@ -46,13 +60,13 @@ class Alarm(Contract):
     id: str = Field(min_length=1, max_length=200)
     endpoint: EndpointName
     kind: AlarmKind
-    as_of: Utc
+    as_of: DataTime
     severity: Severity = Severity.MEDIUM
     source: str = Field(default="unknown", max_length=200)
     message: Text = ""
     metrics: tuple[Reading, ...] = Field(default=(), max_length=50)
-    anomaly_start: Utc | None = None
-    anomaly_end: Utc | None = None
+    anomaly_start: DataTime | None = None
+    anomaly_end: DataTime | None = None
     labels: dict[str, str] = Field(default_factory=dict, max_length=50)
     trace: str | None = Field(default=None, max_length=200)
     """W3C traceparent of whoever raised it, so that one trace runs from alarm to promotion."""

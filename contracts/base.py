@@ -36,7 +36,10 @@ def parse_duration(value: Any) -> Any:  # noqa: ANN401 - a pydantic before-valid
 
 
 def _to_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time lies beyond the years 1 to 9999 in UTC") from None
 
 
 def _not_negative(value: timedelta) -> timedelta:

@@ -36,8 +36,8 @@ def profile() -> ClientConnectConfig:
     return {"target_host": DEFAULT_ADDRESS, **config}
 
 
-async def connect(settings: Settings, *, telemetry: "Telemetry | None" = None) -> Client:
-    """Connect, or say within about ten seconds why not.
+async def connect(settings: Settings, *, telemetry: "Telemetry | None" = None, lazy: bool = False) -> Client:
+    """Connect, or say within about ten seconds why not. `lazy` puts the connecting off to the first call.
 
     Raises:
         TemporalUnreachable: nothing answers there.
@@ -50,6 +50,7 @@ async def connect(settings: Settings, *, telemetry: "Telemetry | None" = None) -
                 **config,
                 data_converter=DATA_CONVERTER,
                 plugins=telemetry.plugins if telemetry else (),
+                lazy=lazy,
                 connect_timeout=timedelta(seconds=_TCP_SECONDS),
             )
     except (RuntimeError, RPCError, TimeoutError, OSError) as error:

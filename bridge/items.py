@@ -1,0 +1,46 @@
+"""What a body holds, one item per alarm: understood, ignored with the reason, or refused with the reason."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from contracts.alarm import Alarm
+
+HEAD: Final = 2000
+
+
+@dataclass(frozen=True)
+class Understood:
+    """An alarm to forward."""
+
+    alarm: Alarm
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """Acknowledged, but nothing to forward: the sender says that something has ended."""
+
+    id: str
+    endpoint: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Not an alarm that we can take; `reason` names the field, what was read and what to send."""
+
+    reason: str
+    head: str = ""
+    """The first characters of the item, for the rejected log."""
+
+
+Item = Understood | Ignored | Refused
+
+
+class BodyError(Exception):
+    """The body as a whole can't be taken; `status` is the HTTP answer, `received` what there is of the body."""
+
+    def __init__(self, status: int, reason: str, received: bytes = b"") -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.received = received
