@@ -43,9 +43,10 @@ bench: environment ## measure; every bench/NAME.py in turn (BENCH=NAME runs one)
 UV_LOCK = $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock" --python-version 3.11 $(if $(UPGRADE),--upgrade)
 lock: environment ## pin all packages again in the requirements*.lock files (UPGRADE=1 takes newer ones)
-	@echo "Resolving requirements.lock, requirements-local.lock, requirements-data.lock ..."
+	@echo "Resolving the requirements*.lock files ..."
 	@$(UV_LOCK) pyproject.toml --all-extras -o requirements.lock
 	@$(UV_LOCK) pyproject.toml --extra local --extra dev -c requirements.lock -o requirements-local.lock
+	@$(UV_LOCK) pyproject.toml --extra local -c requirements.lock -o requirements-runtime.lock
 	@$(UV_LOCK) requirements-data.in --no-deps -o requirements-data.lock
 	@! grep -n '://' requirements*.lock || { echo "a lock names a host" >&2; exit 1; }
 

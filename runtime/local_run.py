@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from runtime.client import DEFAULT_ADDRESS
 from runtime.errors import Misconfigured
 from runtime.process_group import Process
-from runtime.readiness import http_ready, lock_held, queue_ready, temporal_ready
+from runtime.readiness import http_ready, lock_held
 from runtime.settings import MAIN_QUEUE, TRAINING_QUEUE, Settings
+from runtime.temporal_readiness import queue_ready, temporal_ready
 
 WORKER_GRACE_SECONDS = 30.0
 """More than a draining worker gives its steps, so that they end in order."""

@@ -17,8 +17,9 @@ from runtime.errors import Misconfigured, PortTaken, StartError
 from runtime.local_run import LocalRun, embedded_address, on_embedded_server
 from runtime.process_group import HomeInUse, Process, ProcessFailed, ProcessGroup, Running, ending_on_signals, to_stdout
 from runtime.process_records import Record, Records
-from runtime.readiness import free_port, http_ready, port_free, queue_ready, temporal_ready
+from runtime.readiness import free_port, http_ready, port_free
 from runtime.settings import Settings
+from runtime.temporal_readiness import queue_ready, temporal_ready
 
 __all__ = [
     "HomeInUse",
