@@ -92,7 +92,7 @@ def _times(rows: pa.Table, name: str) -> pa.ChunkedArray:
     try:
         return column.cast(TIMESTAMP, safe=False)
     except pa.ArrowException as error:
-        why = str(error).splitlines()[0].split(":  ")[0]
+        why = str(error).splitlines()[0].split(": expected")[0]
         raise Invalid(f"column {name!r} holds no times ({why}): write them as 2024-03-31T08:00:00Z") from None
 
 
