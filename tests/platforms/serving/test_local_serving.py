@@ -40,7 +40,7 @@ def running(pid: int) -> bool:
 
 def test_without_a_supervisor_the_remedy_is_named(tmp_path: Path, tools: Any) -> None:
     model = tools.make_model(tmp_path, "alone")
-    with pytest.raises(Unavailable, match="start `python -m platforms.local.serving"):
+    with pytest.raises(Unavailable, match=r"start `python -m platforms\.local\.serving"):
         LocalServing(tmp_path).deploy(DeployModel(key="k1", model=model, serving=ServingPolicy()))
 
 
