@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
 
 import pyarrow as pa
 
@@ -14,8 +13,6 @@ from contracts.incident import Stage
 from contracts.monitor import QualityReport
 from demo.data import FEATURES, LABEL, LABEL_DELAY, WEEK, Hours
 from demo.news import News
-from demo.progress import Screen
-from demo.quality import Quality
 from demo.reviews import Reviews
 from demo.traffic import Clients, Served, joined
 from demo.watch import Loop, Moment, Periods, StuckError
@@ -24,165 +21,132 @@ from platforms.local.feature_store import LocalFeatureStore
 PAUSE_SECONDS = 0.1
 PATIENCE_SECONDS = 90.0
 """Longest wait for one thing of the loop that doesn't wait for a person."""
-MEANWHILE_ROWS = 48
-"""How far into the coming week traffic goes on while a new champion takes over ..."""
-ROWS_A_PAUSE = 12
-"""... and how much of it at a time."""
+MEANWHILE = timedelta(days=2)
+"""Traffic doesn't stop for a promotion: so far it goes on while a new champion takes over ..."""
+AT_A_TIME = timedelta(hours=12)
+"""... and so much at a time."""
 EXTRA_WEEKS = 4
 """At most so many more, for an incident that is still watched at the end."""
 
 
 @dataclass(frozen=True)
-class Week:
-    """One week as it was served."""
+class Replay:
+    """What was asked and answered, in whole weeks."""
 
-    number: int
+    start: datetime
+    weeks: int
     hours: Hours
     served: Served
-
-    @property
-    def start(self) -> datetime:
-        return self.hours.event_time[0]
-
-    @cached_property
-    def quality(self) -> Quality:
-        return Quality.of(self.hours.busy, self.served.score)
-
-
-@dataclass
-class Replay:
-    """Everything that the drive saw."""
-
-    weeks: list[Week] = field(default_factory=list)
-    periods: list[QualityReport] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    """A sentence for each call that failed."""
-    failed_requests: int = 0
-    """Rows that got no answer."""
-
-    @property
-    def hours(self) -> Hours:
-        return Hours.joined([week.hours for week in self.weeks])
-
-    @property
-    def served(self) -> Served:
-        return joined([week.served for week in self.weeks])
+    """One answer for each of `hours`."""
+    periods: tuple[QualityReport, ...]
+    failed_requests: int
+    """Rows that got no answer, those asked after the last whole week included."""
 
 
 @dataclass
 class Drive:
-    """Plays the data against the endpoint. `clients` is None until there is a champion to ask."""
+    """Plays the data against the endpoint. `clients` is None until there is a champion to ask.
+
+    Two times advance: `asked`, up to which the endpoint was asked, and `known`, up to which labels have arrived.
+    """
 
     data: Hours
-    start: datetime
+    asked: datetime
     policy: EndpointPolicy
     loop: Loop
     monitor: Periods
     store: LocalFeatureStore
     reviews: Reviews
     news: News
-    screen: Screen
     check: Callable[[], None]
     """Raises when a process of the demo has died."""
     clients: Clients | None = None
-    replay: Replay = field(default_factory=Replay)
-    _meanwhile: list[Served] = field(default_factory=list)
-    """Answers about the coming week that were asked while a champion took over."""
+    _served: list[Served] = field(default_factory=list)
+    _periods: list[QualityReport] = field(default_factory=list)
 
-    def append_labelled(self, hours: Hours) -> None:
-        """Rows and labels reach the feature store together, after the event; the label's own time says when it was known."""
-        self.store.append(self.policy.data.table, labelled_rows(hours))
+    def __post_init__(self) -> None:
+        self.start = self.known = self.asked
 
     async def run(self, weeks: int) -> Replay:
         """At least `weeks` weeks, and until no incident is open."""
-        while len(self.replay.weeks) < weeks:
-            idle = await self._week()
-        while not idle and len(self.replay.weeks) < weeks + EXTRA_WEEKS:
-            idle = await self._week()
-        self._count(self._meanwhile)
-        return self.replay
+        done = 0
+        idle = False
+        while done < weeks or (not idle and done < weeks + EXTRA_WEEKS):
+            done += 1
+            idle = await self._week(done)
+        hours = self.data.between(self.start, self.start + WEEK * done)
+        served = joined(self._served)
+        return Replay(self.start, done, hours, served.first(len(hours)), tuple(self._periods), served.failed)
 
-    async def settle(self, labels_until: datetime) -> bool:
+    async def counts(self) -> dict[str, int]:
+        """Alarms by fate, as the lifecycle counts them."""
+        return (await self._look()).state.counts
+
+    async def settle(self) -> bool:
         """Give the loop time until only labels can move it on; says whether no incident is open."""
-        quiet_since = time.monotonic()
+        began = time.monotonic()
         while True:
             self.check()
             moment = await self._look()
             self.news.moment(moment)
-            if moment.idle or moment.waits_for_labels(labels_until, self._watch):
+            if moment.idle or moment.waits_for_labels(self.known, self.policy.rollout.watch + self.policy.data.label_delay):
                 return moment.idle
             if await self._act(moment):
-                quiet_since = time.monotonic()
-            _check_patience(quiet_since, moment.status.sentence if moment.status else "the lifecycle has pending alarms")
+                began = time.monotonic()
+            _check_patience(began, moment.status.sentence if moment.status else "an alarm waits to be judged")
             await asyncio.sleep(PAUSE_SECONDS)
-
-    @property
-    def _watch(self) -> timedelta:
-        return self.policy.rollout.watch + self.policy.data.label_delay
 
     async def _act(self, moment: Moment) -> bool:
         """Do the world's part; says whether that may take as long as it likes."""
-        if moment.stage in (Stage.PROMOTE, Stage.BAKE):
-            await self._ask_meanwhile()
+        if moment.stage in (Stage.PROMOTE, Stage.BAKE) and self.asked < self.known + MEANWHILE:
+            await self._ask_until(self.asked + AT_A_TIME)
         if moment.stage is Stage.REVIEW and moment.status is not None:
             await self.reviews.answer(moment.status)
             return True
         return False
 
-    async def _week(self) -> bool:
-        number = len(self.replay.weeks) + 1
-        hours = self._hours_of(number)
-        week = Week(number, hours, joined([*self._meanwhile, await self._ask(hours[self._asked :])]))
-        self._meanwhile = []
-        self.replay.weeks.append(week)
-        self._count([week.served])
-        await asyncio.to_thread(self.append_labelled, hours)
-        self.screen.week(number, week.start, str(week.served.model[-1]), week.quality)
+    async def _week(self, number: int) -> bool:
+        """Traffic and labels until the week's last label has come, which is in the next week; then the loop's turn."""
         end = self.start + WEEK * number
+        await self._ask_until(max(self.asked, end + LABEL_DELAY))
+        await self._label_until(end + LABEL_DELAY)
         await self._monitored(end)
-        return await self.settle(end)
+        return await self.settle()
 
-    def _hours_of(self, number: int) -> Hours:
-        return self.data.between(self.start + WEEK * (number - 1), self.start + WEEK * number)
+    async def _ask_until(self, until: datetime) -> None:
+        if self.clients is None or until <= self.asked:
+            return
+        served = await self.clients.ask(self.data.between(self.asked, until))
+        self._served.append(served)
+        self.asked = until
+        for failure in served.failures:
+            self.news.failure(failure)
 
-    @property
-    def _asked(self) -> int:
-        return sum(len(part.score) for part in self._meanwhile)
-
-    async def _ask_meanwhile(self) -> None:
-        """Traffic does not stop for a promotion: the coming week begins while the new champion takes over."""
-        hours = self._hours_of(len(self.replay.weeks) + 1)
-        limit = min(MEANWHILE_ROWS, len(hours))
-        if self.clients is not None and self._asked < limit:
-            self._meanwhile.append(await self._ask(hours[self._asked : self._asked + ROWS_A_PAUSE]))
-
-    async def _ask(self, hours: Hours) -> Served:
-        if self.clients is None:
-            raise StuckError("the endpoint was asked before it had a champion")
-        return await self.clients.ask(hours)
-
-    def _count(self, parts: list[Served]) -> None:
-        self.replay.failed_requests += sum(part.failed for part in parts)
-        for failure in (failure for part in parts for failure in part.failures):
-            self.replay.failures.append(failure)
-            self.screen.event(f"request failed: {failure}", "bold red")
+    async def _label_until(self, until: datetime) -> None:
+        """A label is appended after its event, with the time at which it became known."""
+        late = LABEL_DELAY - timedelta(microseconds=1)
+        hours = self.data.between(self.known - late, until - late)
+        await asyncio.to_thread(self.store.append, self.policy.data.table, labelled_rows(hours))
+        self.known = until
 
     async def _monitored(self, end: datetime) -> None:
-        """Wait until the monitor has judged all that it can, and the lifecycle knows its alarms."""
+        """Wait until the monitor has judged the week, and the lifecycle knows its alarm."""
         began = time.monotonic()
-        while not (self.monitor.newest_end and self.monitor.newest_end >= end):
+        while self.monitor.newest_end is None or self.monitor.newest_end < end:
             self.check()
-            _check_patience(began, f"the monitor has not judged the period that ends {end:%Y-%m-%d}")
+            _check_patience(began, f"the monitor has not judged the week that ends {end:%Y-%m-%d}")
             await asyncio.sleep(PAUSE_SECONDS)
-            await self._alarms(self.monitor.look())
+            for report in self.monitor.look():
+                await self._judged(report)
 
-    async def _alarms(self, reports: list[QualityReport]) -> None:
-        self.replay.periods += reports
-        for report in (each for each in reports if each.alarm):
-            self.news.alarm(report)
-            await self._known(str(report.alarm))
+    async def _judged(self, report: QualityReport) -> None:
+        self._periods.append(report)
+        self.news.week(len(self._periods), report)
+        if report.alarm:
+            await self.known_alarm(report.alarm)
 
-    async def _known(self, alarm: str) -> None:
+    async def known_alarm(self, alarm: str) -> None:
+        """Wait until the lifecycle has the alarm."""
         began = time.monotonic()
         while not (await self._look()).knows(alarm):
             self.check()

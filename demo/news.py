@@ -22,11 +22,19 @@ class News:
         self._screen = screen
         self._told: set[str] = set()
 
-    def alarm(self, report: QualityReport) -> None:
-        """The monitor has raised an alarm for a period."""
-        self._screen.board.counts["alarms"] += 1
-        crossed = ", ".join(f"{name} {report.metrics[name]:.3f} (was {report.reference[name]:.3f})" for name in report.crossed)
-        self._screen.event(f"alarm: {crossed}", "magenta")
+    def week(self, number: int, report: QualityReport) -> None:
+        """The monitor has judged a period, and perhaps raised an alarm."""
+        self._screen.week(number, report)
+        if report.alarm:
+            self._screen.board.counts["alarms"] += 1
+            crossed = ", ".join(
+                f"{name} {report.metrics[name]:.3f} (was {report.reference[name]:.3f})" for name in report.crossed
+            )
+            self._screen.event(f"alarm: {crossed}", "magenta")
+
+    def failure(self, sentence: str) -> None:
+        """A call failed."""
+        self._screen.event(f"request failed: {sentence}", "bold red")
 
     def moment(self, moment: Moment) -> None:
         """Whatever is new about the open incident, and incidents that have closed."""

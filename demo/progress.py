@@ -1,7 +1,6 @@
 """What a person sees while the demo runs: a line for each event, and on a terminal a board that stays at the bottom."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -11,10 +10,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from demo.quality import Quality
+from contracts.monitor import QualityReport
 
 REFRESH_PER_SECOND = 4
 DIGEST_SHOWN = 8
+SHOWN = ("accuracy", "recall", "brier")
 
 
 @dataclass
@@ -56,12 +56,16 @@ class Screen:
         """One line that stays."""
         self.console.print(Text(line, style=style), soft_wrap=True)
 
-    def week(self, number: int, start: datetime, champion: str, quality: Quality) -> None:
-        """A week has been served and its labels have come."""
+    def detail(self, line: str) -> None:
+        """A line of little interest."""
+        self.say(line, "dim")
+
+    def week(self, number: int, report: QualityReport) -> None:
+        """A week has been served, its labels have come and the monitor has judged it."""
         board = self.board
-        board.champion = champion[:DIGEST_SHOWN]
-        board.week = f"{start:%Y-%m-%d}"
-        board.quality = f"accuracy {quality.accuracy:.3f}, recall {quality.recall:.3f}, Brier {quality.brier:.3f}"
+        board.champion = " then ".join(digest[:DIGEST_SHOWN] for digest in report.digests) or "none"
+        board.week = f"{report.window.start:%Y-%m-%d}"
+        board.quality = ", ".join(f"{name} {report.metrics[name]:.3f}" for name in SHOWN if name in report.metrics)
         self._bar.update(self._task, completed=number)
         if self._live is None:
             self.say(f"week {number:>3}  {board.week}  champion {board.champion}  {board.quality}")

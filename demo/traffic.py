@@ -46,6 +46,10 @@ class Served:
         """Rows without an answer."""
         return int(np.isnan(self.score).sum())
 
+    def first(self, rows: int) -> "Served":
+        """The first rows, with every failure."""
+        return Served(self.score[:rows], self.model[:rows], self.failures)
+
 
 def joined(parts: list[Served]) -> Served:
     """Answers of consecutive hours as one."""
