@@ -331,7 +331,8 @@ def test_a_full_disk_leaves_the_segment_as_it_was_and_says_so(
 ) -> None:
     writer = CaptureWriter(capture)
     writer.append([answer("a")])
-    real, calls = os.write, []
+    real = os.write
+    calls: list[int] = []
 
     def full(handle: int, content: Any) -> int:
         """Takes ten bytes, then the disk is full: what a real one does."""
