@@ -85,7 +85,7 @@ def _bridge(call: Call) -> Check:
 
 def _home(home: Path) -> Check:
     """Really writes there, and takes it away again; a home that isn't there yet needs a parent to write in."""
-    place = _nearest(home)
+    place = home if home.exists() else _nearest(home)
     try:
         with tempfile.TemporaryFile(dir=place) as probe:
             probe.write(b"homeostat")

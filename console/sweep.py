@@ -1,6 +1,7 @@
 """`sweep`: what outlived its incident goes, and the audit chain says so."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +21,7 @@ from contracts.audit import AuditEntry, AuditEvent
 from contracts.ids import remediation_id, training_key
 from contracts.inventory import Resource
 from contracts.training import Purpose
+from platforms.errors import Conflict
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def _swept(call: Call, item: Leftovers) -> Leftovers:
 
     A job whose worker died with the remediation may still run; it is stopped before its folder goes.
     """
-    call.platform.audit.append(_entry(item))
+    with suppress(Conflict):  # an earlier sweep recorded the same things, at its own moment
+        call.platform.audit.append(_entry(item))
     for purpose in Purpose:
         call.platform.trainer.stop(training_key(remediation_id(item.endpoint, item.incident), purpose))
     removal = call.platform.inventory.remove(item.resources)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,6 +25,7 @@ from temporalio.testing import WorkflowEnvironment
 from console.main import main
 from runtime import search_attributes
 from runtime.client import DATA_CONVERTER
+from tests.stories import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,19 +99,18 @@ async def own_fleet(temporal_env: WorkflowEnvironment) -> AsyncIterator[Client]:
         RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=kept)
     )
     client = await Client.connect(address(temporal_env), namespace=name, data_converter=DATA_CONVERTER)
-    await _until_known(client)
+    await until(partial(_known, client), "the new namespace", seconds=60)
     yield client
 
 
-async def _until_known(client: Client) -> None:
+async def _known(client: Client) -> bool:
     """A new namespace is known everywhere in the server after some moments."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                await search_attributes.ensure(client)
-                return [run async for run in client.list_workflows("Stage = 'idle'")].clear()
-            except RPCError:
-                await asyncio.sleep(0.2)
+    try:
+        await search_attributes.ensure(client)
+        await client.count_workflows("Stage = 'idle'")
+    except RPCError:
+        return False
+    return True
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -119,6 +120,8 @@ async def fleet(own_fleet: Client, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     yield own_fleet
     async for left in own_fleet.list_workflows("ExecutionStatus = 'Running'"):
         await own_fleet.get_workflow_handle(left.id).terminate("the test is over")
-    async with asyncio.timeout(30):
-        while (await own_fleet.count_workflows("ExecutionStatus = 'Running'")).count:
-            await asyncio.sleep(0.05)
+
+    async def empty() -> bool:
+        return (await own_fleet.count_workflows("ExecutionStatus = 'Running'")).count == 0
+
+    await until(empty, "an empty fleet")

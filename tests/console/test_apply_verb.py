@@ -1,10 +1,10 @@
 """`apply`: the running fleet follows the fleet file."""
 
+import json
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from temporalio.client import Client
 
 from contracts.ids import lifecycle_id
@@ -23,7 +23,7 @@ POLICY: dict[str, Any] = {
 
 def fleet_file(folder: Path, **endpoints: dict[str, Any]) -> str:
     path = folder / "fleet.yaml"
-    path.write_text(yaml.safe_dump({"version": 1, "endpoints": endpoints}), encoding="utf-8")
+    path.write_text(json.dumps({"version": 1, "endpoints": endpoints}), encoding="utf-8")
     return str(path)
 
 
@@ -40,9 +40,9 @@ async def test_apply_starts_and_configures_what_is_missing(run: Run, fleet: Clie
     file = fleet_file(tmp_path, bikes=POLICY, trams={**POLICY, "team": "rail"})
     async with working(fleet):
         ran = await run("apply", file, "--json")
+        assert ran.exit == 0, ran
         again = await run("apply", file, "--json")
         policy = await policy_of(fleet, "trams")
-    assert ran.exit == 0, ran.err
     assert [(e["endpoint"], e["action"]) for e in ran.data["endpoints"]] == [("bikes", "create"), ("trams", "create")]
     assert policy.team == "rail"
     assert [e["action"] for e in again.data["endpoints"]] == ["unchanged", "unchanged"]

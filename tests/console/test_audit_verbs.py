@@ -19,6 +19,14 @@ TAMPERED = {
 }
 
 
+def tamper(file: Path, how: str) -> None:
+    file.write_bytes(b"".join(TAMPERED[how](file.read_bytes().splitlines(keepends=True))))
+
+
+def hidden(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
 @pytest.fixture
 def chain(home: Path) -> Path:
     audit = LocalAudit(home, home / "anchors")
@@ -64,8 +72,7 @@ async def test_an_unbroken_chain_is_verified(chain: Path) -> None:
 
 @pytest.mark.parametrize("how", TAMPERED)
 async def test_a_broken_chain_ends_with_five_and_nothing_is_exported(chain: Path, tmp_path: Path, how: str) -> None:
-    lines = chain.read_bytes().splitlines(keepends=True)
-    chain.write_bytes(b"".join(TAMPERED[how](lines)))
+    tamper(chain, how)
     ran, shown = await run("audit", "verify", "--json"), await run("audit", "verify")
     export = await run("audit", "export", str(tmp_path / "out.jsonl"), "--json")
     assert (ran.exit, ran.data["verified"]) == (5, False)
@@ -81,12 +88,13 @@ async def test_an_export_can_be_verified_anywhere_and_a_changed_one_is_found(
     file = tmp_path / "out.jsonl"
     ran = await run("audit", "export", str(file), "--json")
     anchor: str = ran.data["anchor"]
-    monkeypatch.setenv("HOMEOSTAT_HOME", str(tmp_path / "elsewhere"))
-    good = await run("audit", "verify", "--file", str(file), "--anchor", anchor, "--json")
-    lines = file.read_bytes().splitlines(keepends=True)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("HOMEOSTAT_HOME", str(tmp_path / "elsewhere"))
+        good = await run("audit", "verify", "--file", str(file), "--anchor", anchor, "--json")
     ends = []
-    for change in TAMPERED.values():
-        file.write_bytes(b"".join(change(lines)))
+    for how in TAMPERED:
+        await run("audit", "export", str(file))
+        tamper(file, how)
         ends.append((await run("audit", "verify", "--file", str(file), "--anchor", anchor)).exit)
     assert ran.data["records"] == 3
     assert (good.exit, good.data["verified"]) == (0, True)
@@ -109,7 +117,7 @@ async def test_an_export_that_can_not_be_written_leaves_the_old_file(chain: Path
     folder.mkdir()
     onto_folder = await run("audit", "export", str(folder), "--json")
     assert onto_folder.exit == 1
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+    assert hidden(tmp_path) == []
 
 
 @pytest.mark.parametrize(

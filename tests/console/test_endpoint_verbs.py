@@ -56,6 +56,7 @@ async def test_a_paused_endpoint_keeps_its_alarms_until_it_is_resumed(run: Run, 
     waiting = (await loop.status()).state
     shown = await run("status", name)
     resumed = await run("resume", name, "--json")
+    await (await loop.remediation()).cancel()
     await loop.closed()
     assert paused.data == {"endpoint": name, "paused": True, "by": "ada", "reason": "stock-taking", "confirmed": True}
     assert waiting.paused is not None
@@ -77,9 +78,7 @@ async def test_a_pause_without_a_worker_is_kept_and_says_that_nobody_confirmed(
     assert ran.data["confirmed"] is False
 
 
-async def test_an_unconfigured_endpoint_refuses_a_rollback(
-    run: Run, temporal_env: WorkflowEnvironment, loop: Loop
-) -> None:
+async def test_an_unconfigured_endpoint_refuses_a_rollback(run: Run, temporal_env: WorkflowEnvironment, loop: Loop) -> None:
     name = World().endpoint
     handle = await start_lifecycle(temporal_env.client, loop.queue, name)
     ran = await run("rollback", name, "--reason", "x", "--json")

@@ -47,9 +47,7 @@ async def test_the_table_has_a_line_for_each_endpoint(run: Run, fleet: Client, t
     assert lines[1].split()[:3] == ["bikes", "idle", manifest.champion.digest[:8]]
 
 
-async def test_without_a_worker_the_table_comes_from_the_index_and_says_so(
-    run: Run, fleet: Client, tmp_path: Path
-) -> None:
+async def test_without_a_worker_the_table_comes_from_the_index_and_says_so(run: Run, fleet: Client, tmp_path: Path) -> None:
     await run("apply", fleet_file(tmp_path, bikes=POLICY), "--timeout", "1")
     ran, shown = await run("status", "--timeout", "1", "--json"), await run("status", "--timeout", "1")
     one = await run("status", "bikes", "--timeout", "1", "--json")
@@ -74,14 +72,25 @@ async def test_the_page_of_an_endpoint_in_review_tells_what_a_reviewer_needs(
         await lifecycle.signal("approve", {"reviewer": "ada", "evidence": digest("older"), "note": "early"})
         handle = await Loop(None, fleet, world, lifecycle, task_queue).in_stage(Stage.REVIEW)  # type: ignore[arg-type]
         await handle.signal("approve", {"reviewer": "ada", "evidence": digest("older"), "note": "stale"})
-        ran, shown, table = await run("status", world.endpoint, "--json"), await run("status", world.endpoint), await run("status")
+        ran, shown, table = (
+            await run("status", world.endpoint, "--json"),
+            await run("status", world.endpoint),
+            await run("status"),
+        )
         await run("reject", handle.id.removeprefix("endpoint/").replace("incident/", ""), "--note", "enough")
         await until(lambda: _closed(fleet, world), "the incident's end")
         after = await run("status", world.endpoint)
     work = ran.data["remediation"]
     assert ran.data["stage"] == "incident"
     assert (work["stage"], work["waiting_on"]) == ("review", "person")
-    for said in (work["judgement"]["sentence"], work["evidence"], "decide until", "quarantine (1)", "refused decisions (", handle.id):
+    for said in (
+        work["judgement"]["sentence"],
+        work["evidence"],
+        "decide until",
+        "quarantine (1)",
+        "refused decisions (",
+        handle.id,
+    ):
         assert said in shown.out
     assert work["review_deadline"][:16] in shown.out.replace("Z", "")
     assert "review" in table.out
