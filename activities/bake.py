@@ -7,7 +7,7 @@ import numpy as np
 from temporalio import activity
 
 from activities.failures import not_yet, to_application_error, translated
-from contracts.rollout import BakeReport, CheckBake, CheckWatch, WatchReport
+from contracts.rollout import BakeChampion, BakeReport, CheckBake, CheckWatch, WatchReport
 from contracts.snapshot import Window
 from platforms.errors import PlatformError
 from platforms.ports import Platform
@@ -22,17 +22,24 @@ class BakeActivities:
         self._poll = poll_seconds
 
     @activity.defn
-    async def bake(self, request: CheckBake) -> BakeReport:
-        """Look until the bake ends or the champion fails; a worker that dies leaves the rest to the next attempt."""
+    async def bake(self, request: BakeChampion) -> BakeReport:
+        """Look until the bake ends or the champion fails. The heartbeat carries its start over to another attempt."""
+        told = activity.info().heartbeat_details
+        since = datetime.fromisoformat(told[0]) if told else datetime.now(UTC)
+        check = CheckBake(endpoint=request.endpoint, digest=request.digest, since=since, max_error_rate=request.max_error_rate)
         try:
-            report = await asyncio.to_thread(self._platform.serving.health, request)
-            while report.healthy and (left := _seconds_left(request)) > 0:
-                activity.heartbeat(report.requests)
-                await asyncio.sleep(min(self._poll, left))
-                report = await asyncio.to_thread(self._platform.serving.health, request)
+            return await self._bake(check, since + request.bake)
         except PlatformError as error:
             raise to_application_error(error) from error
-        return report
+
+    async def _bake(self, check: CheckBake, end: datetime) -> BakeReport:
+        while True:
+            activity.heartbeat(check.since.isoformat())
+            report = await asyncio.to_thread(self._platform.serving.health, check)
+            left = (end - datetime.now(UTC)).total_seconds()
+            if not report.healthy or left <= 0:
+                return report
+            await asyncio.sleep(min(self._poll, left))
 
     @activity.defn
     @translated
@@ -57,6 +64,7 @@ class BakeActivities:
         }
         labelled = np.isfinite(served.label)
         return watch.watch(
+            day=served.event_time[labelled].astype("datetime64[D]").astype(np.int64),
             label=served.label[labelled],
             champion=scores[request.champion.digest][labelled],
             former=scores[request.former.digest][labelled],
@@ -64,7 +72,3 @@ class BakeActivities:
             margin=request.margin,
             complete=known >= request.until + request.data.label_delay,
         )
-
-
-def _seconds_left(request: CheckBake) -> float:
-    return 0.0 if request.until is None else (request.until - datetime.now(UTC)).total_seconds()

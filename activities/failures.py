@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import ParamSpec, TypeVar
 
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from platforms.errors import Conflict, Corrupt, Invalid, NotFound, PlatformError, TrainingFailed
 
@@ -42,4 +42,4 @@ def translated(step: Callable[P, R]) -> Callable[P, R]:
 
 def not_yet(message: str, pause: timedelta) -> ApplicationError:
     """Come back after `pause`: polling that costs no history and holds no worker slot."""
-    return ApplicationError(message, type="NotYet", next_retry_delay=pause)
+    return ApplicationError(message, type="NotYet", next_retry_delay=pause, category=ApplicationErrorCategory.BENIGN)

@@ -19,7 +19,7 @@ class FollowActivities:
     async def await_incident(self, incident: OpenIncident) -> IncidentReport:
         """Raises a final error when it ended without a report: failed, cancelled or terminated."""
         handle = self._client.get_workflow_handle(incident.workflow_id, result_type=IncidentReport)
-        result = asyncio.ensure_future(handle.result())
+        result: asyncio.Future[IncidentReport] = asyncio.ensure_future(handle.result())
         try:
             while not result.done():
                 activity.heartbeat()

@@ -117,14 +117,21 @@ class RollBack(Contract):
     reason: str = ""
 
 
+class BakeChampion(Contract):
+    """Watch how the new champion answers for `bake` on the clock."""
+
+    endpoint: EndpointName
+    digest: Sha256
+    bake: Duration
+    max_error_rate: float
+
+
 class CheckBake(Contract):
     """Ask serving how the new champion has answered since `since`."""
 
     endpoint: EndpointName
     digest: Sha256
     since: Utc
-    until: Utc | None = None
-    """When the bake ends, on the clock."""
     max_error_rate: float
 
 

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from temporalio import workflow
-from temporalio.common import RawValue, VersioningBehavior
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -30,7 +30,7 @@ SIGNALS = ("alarm", "approve", "reject", "pause", "resume")
 UPDATES = ("configure", "rollback")
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn
 class EndpointLifecycle:
     @workflow.init
     def __init__(self, state: LifecycleState) -> None:

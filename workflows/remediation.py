@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RawValue, VersioningBehavior
+from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -25,7 +25,7 @@ from workflows.steps import Steps
 from workflows.telling import Telling
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.PINNED, failure_exception_types=[Exception])
+@workflow.defn(failure_exception_types=[Exception])
 class Remediation:
     @workflow.init
     def __init__(self, request: RemediationRequest) -> None:

@@ -1,7 +1,6 @@
 """An operator's rollback: the newest former champion serves again, recorded and told."""
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
@@ -16,7 +15,7 @@ from activities.promotion import PromotionActivities
 from workflows import notices, options, sentences
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.PINNED, failure_exception_types=[Exception])
+@workflow.defn(failure_exception_types=[Exception])
 class Rollback:
     @workflow.run
     async def run(self, start: StartRollback) -> RollbackReport:

@@ -22,8 +22,8 @@ from contracts.incident import RemediationRequest
 from contracts.inventory import CleanUp, Removal
 from contracts.review import Notice
 from contracts.rollout import (
+    BakeChampion,
     BakeReport,
-    CheckBake,
     CheckWatch,
     Manifest,
     PromoteChallenger,
@@ -157,16 +157,15 @@ class Steps:
         )
 
     async def bake(self, promotion: Promotion) -> BakeReport:
-        now, bake = workflow.now(), self._policy.rollout.bake
-        request = CheckBake(
+        rollout = self._policy.rollout
+        request = BakeChampion(
             endpoint=self._request.endpoint,
             digest=promotion.manifest.champion.digest,
-            since=now,
-            until=now + bake,
-            max_error_rate=self._policy.rollout.max_error_rate,
+            bake=rollout.bake,
+            max_error_rate=rollout.max_error_rate,
         )
         return await workflow.execute_activity_method(
-            BakeActivities.bake, request, summary=f"bake {bake}", **options.baking(bake)
+            BakeActivities.bake, request, summary=f"bake {rollout.bake}", **options.baking(rollout.bake)
         )
 
     async def watch(self, promotion: Promotion) -> WatchReport:

@@ -1,0 +1,364 @@
+"""A platform in memory: it keeps what it is given, behaves as the ports promise, and fails where a test says so."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.audit import AuditEntry, AuditRecord, Verification
+from contracts.inventory import Removal, Resource
+from contracts.review import Notice
+from contracts.rollout import BakeReport, CheckBake, Deployment, DeployModel, Manifest
+from contracts.snapshot import Coverage, DataPolicy, Shortfall, Snapshot, TakeSnapshot, Window
+from contracts.training import (
+    Challenger,
+    DatasetRef,
+    JobPhase,
+    JobState,
+    ModelCard,
+    ModelRef,
+    ModelStatus,
+    Recipe,
+    Tags,
+    TrainChallenger,
+)
+from platforms.errors import NotFound
+from platforms.ports import Platform, Rows, Served
+
+AS_OF = datetime(2024, 6, 1, tzinfo=UTC)
+STRENGTH = 3.0
+"""How strongly the first feature drives the label, in log-odds per standard deviation."""
+
+
+def digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+@dataclass
+class World:
+    """What the fakes share. `quality` is a model's correlation with what drives the label: 0 guesses, 0.9 is good, below 0 is wrong.
+
+    Scores are calibrated for their quality, so that only what a test wants to differ does.
+    """
+
+    endpoint: str = field(default_factory=lambda: f"bikes-{uuid4().hex[:8]}")
+    """Its own for each test, since all tests share one server."""
+    quality: dict[str, float] = field(default_factory=dict)
+    challenger_quality: float = 0.9
+    refit_quality: float | None = None
+    coverage_short: int = 0
+    """So many snapshots fall short before one suffices."""
+    failures: dict[str, list[Exception | None]] = field(default_factory=dict)
+    """By port method: raised one after the other (None works), then it works."""
+    calls: list[str] = field(default_factory=list)
+    jobs: dict[str, TrainChallenger] = field(default_factory=dict)
+    stopped: set[str] = field(default_factory=set)
+    training_holds: bool = False
+    cards: dict[str, ModelCard] = field(default_factory=dict)
+    serving: dict[str, DeployModel] = field(default_factory=dict)
+    deployed: list[str] = field(default_factory=list)
+    healthy: bool = True
+    manifests: list[Manifest] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    notices: list[Notice] = field(default_factory=list)
+    records: list[AuditRecord] = field(default_factory=list)
+    resources: dict[str, Resource] = field(default_factory=dict)
+    label_lead: timedelta = timedelta(days=60)
+    """How far after AS_OF labels have arrived."""
+
+    def step(self, name: str) -> None:
+        self.calls.append(name)
+        waiting = self.failures.get(name)
+        failure = waiting.pop(0) if waiting else None
+        if failure is not None:
+            raise failure
+
+    def keep(self, kind: str, key: str, tags: Tags) -> None:
+        self.resources[key] = Resource(id=key, kind=kind, tags=tags, created=AS_OF)
+
+    def champion(self, name: str = "champion", quality: float = 0.6, trained_through: datetime | None = None) -> ModelRef:
+        """Put a first champion into service, as an earlier incident would have."""
+        model = ModelRef(endpoint=self.endpoint, digest=digest(name))
+        self.quality[model.digest] = quality
+        self.cards[model.digest] = ModelCard(
+            model=model,
+            artifact_uri=f"mem:{name}",
+            recipe=Recipe(),
+            features=("truth", "noise"),
+            trained_through=trained_through or AS_OF - timedelta(days=100),
+            rows=1000,
+            base_rate=0.4,
+            dataset_sha256=digest("dataset"),
+            incident="first",
+            status=ModelStatus.CHAMPION,
+        )
+        self.manifests.append(
+            Manifest(
+                endpoint=self.endpoint,
+                revision=len(self.manifests) + 1,
+                champion=model,
+                lineage=tuple(m.champion.digest for m in reversed(self.manifests)),
+                promoted_as_of=AS_OF - timedelta(days=100),
+                key=f"first/{name}",
+            )
+        )
+        return model
+
+    def events(self) -> list[str]:
+        return [r.entry.event.value for r in self.records]
+
+
+def make_rows(window: Window, per_day: int = 24) -> Rows:
+    """The same window gives the same rows; column 0 of the features drives the label, column 1 is noise."""
+    hours = int((window.end - window.start) / timedelta(hours=1)) * per_day // 24
+    start = np.datetime64(window.start.replace(tzinfo=None), "us")
+    moments = start + (np.arange(hours) * int(24 * 3.6e9 / per_day)).astype("timedelta64[us]")
+    chance = np.random.default_rng(int(moments[0].astype(np.int64) % 2**31) if hours else 0)
+    features = chance.normal(size=(hours, 2))
+    label = (chance.random(hours) < 1 / (1 + np.exp(-STRENGTH * features[:, 0]))).astype(float)
+    return Rows(ids=np.array([str(m) for m in moments]), event_time=moments, features=features, label=label)
+
+
+@dataclass
+class FakeFeatures:
+    world: World
+
+    def snapshot(self, request: TakeSnapshot) -> Snapshot:
+        self.world.step("snapshot")
+        self.world.keep("snapshot", request.key, request.tags)
+        short = ()
+        if self.world.coverage_short > 0:
+            self.world.coverage_short -= 1
+            short = (Shortfall(what="positives", found=0, wanted=20),)
+        cut = request.as_of - request.holdout - request.data.label_delay
+        window = Window(start=cut - timedelta(days=30), end=request.as_of)
+        return Snapshot(
+            dataset=DatasetRef(uri=f"mem:{request.key}", sha256=digest("dataset"), rows=1000),
+            query="select * from rows",
+            as_of=request.as_of,
+            window=window,
+            cut=cut,
+            holdout=Window(start=request.as_of - request.holdout, end=request.as_of),
+            coverage=Coverage(rows=1000, labelled=1000, days=30, label_rate=1, positives=400, negatives=600, short=short),
+            fingerprint=digest("dataset"),
+        )
+
+    def rows(self, dataset: DatasetRef, data: DataPolicy, window: Window) -> Rows:
+        return make_rows(window)
+
+    def watermark(self, data: DataPolicy) -> datetime | None:
+        return AS_OF + self.world.label_lead
+
+
+@dataclass
+class FakeTrainer:
+    world: World
+
+    def start(self, job: TrainChallenger) -> JobState:
+        self.world.step("train")
+        if job.key not in self.world.jobs:
+            self.world.jobs[job.key] = job
+            self.world.keep("training", job.key, job.tags)
+        return self.describe(job.key)
+
+    def describe(self, key: str) -> JobState:
+        job = self.world.jobs[key]
+        if key in self.world.stopped:
+            return JobState(key=key, phase=JobPhase.STOPPED)
+        if self.world.training_holds:
+            return JobState(key=key, phase=JobPhase.RUNNING, progress="still training")
+        return JobState(key=key, phase=JobPhase.COMPLETED, challenger=self._challenger(job))
+
+    def _challenger(self, job: TrainChallenger) -> Challenger:
+        model = ModelRef(endpoint=job.endpoint, digest=digest(job.key))
+        refit = self.world.refit_quality if job.purpose.value == "refit" else None
+        self.world.quality[model.digest] = self.world.challenger_quality if refit is None else refit
+        return Challenger(
+            model=model,
+            artifact_uri=f"mem:{job.key}",
+            purpose=job.purpose,
+            trained_through=job.end,
+            rows=1000,
+            positives=400,
+            base_rate=0.4,
+            cost_usd=0.5,
+            dataset_sha256=job.dataset.sha256,
+        )
+
+    def stop(self, key: str) -> None:
+        self.world.step("stop")
+        if key in self.world.jobs and self.world.training_holds:
+            self.world.stopped.add(key)
+
+
+@dataclass
+class FakeRegistry:
+    world: World
+
+    def register(self, card: ModelCard) -> ModelCard:
+        self.world.step("register")
+        return self.world.cards.setdefault(card.model.digest, card)
+
+    def get(self, model: ModelRef) -> ModelCard:
+        if model.digest not in self.world.cards:
+            raise NotFound(f"no model {model.digest}")
+        return self.world.cards[model.digest]
+
+    def mark(self, model: ModelRef, status: ModelStatus) -> ModelCard:
+        for key, card in self.world.cards.items():
+            if status is ModelStatus.CHAMPION and card.status is ModelStatus.CHAMPION:
+                self.world.cards[key] = card.model_copy(update={"status": ModelStatus.RETIRED})
+        self.world.cards[model.digest] = self.get(model).model_copy(update={"status": status})
+        return self.world.cards[model.digest]
+
+
+@dataclass
+class FakeScorer:
+    world: World
+
+    def score(self, artifact_uri: str, model: ModelRef, features: Sequence[str], rows: Rows) -> NDArray[np.float64]:
+        self.world.step("score")
+        quality = self.world.quality[model.digest]
+        seen = abs(quality) * rows.features[:, 0] + np.sqrt(1 - quality**2) * rows.features[:, 1]
+        unseen = STRENGTH**2 * (1 - quality**2)
+        signal = STRENGTH * quality * seen / np.sqrt(1 + unseen * np.pi / 8)
+        return 1 / (1 + np.exp(-signal))
+
+
+@dataclass
+class FakeTraffic:
+    world: World
+
+    def replay(self, endpoint: str, data: DataPolicy, window: Window, known_at: datetime) -> Served:
+        self.world.step("replay")
+        rows = make_rows(window)
+        n = len(rows)
+        return Served(
+            ids=rows.ids,
+            event_time=rows.event_time,
+            features=rows.features,
+            label=rows.label,
+            score=np.full(n, 0.5),
+            digest=np.array(["0" * 64] * n),
+        )
+
+
+@dataclass
+class FakeServing:
+    world: World
+
+    def deploy(self, request: DeployModel) -> Deployment:
+        self.world.step("deploy")
+        self.world.serving[request.model.endpoint] = request
+        self.world.deployed.append(request.model.digest)
+        return self.describe(request.model.endpoint)
+
+    def describe(self, endpoint: str) -> Deployment:
+        wanted = self.world.serving[endpoint].model.digest if endpoint in self.world.serving else None
+        return Deployment(endpoint=endpoint, wanted=wanted, instances=1, ready=1)
+
+    def health(self, request: CheckBake) -> BakeReport:
+        self.world.step("health")
+        healthy = self.world.healthy
+        sentence = "no errors" if healthy else "40 of 50 requests failed"
+        return BakeReport(healthy=healthy, requests=50, errors=0 if healthy else 40, sentence=sentence)
+
+
+@dataclass
+class FakeManifests:
+    world: World
+
+    def read(self, endpoint: str) -> Manifest | None:
+        return self.world.manifests[-1] if self.world.manifests else None
+
+    def write(self, manifest: Manifest) -> Manifest:
+        self.world.step("manifest")
+        self.world.manifests.append(manifest)
+        return manifest
+
+    def history(self, endpoint: str) -> Sequence[Manifest]:
+        return tuple(self.world.manifests)
+
+
+@dataclass
+class FakeEvidence:
+    world: World
+
+    def write(self, endpoint: str, incident: str, name: str, content: bytes) -> str:
+        uri = f"mem:{endpoint}/{incident}/{name}"
+        self.world.files[uri] = content
+        return uri
+
+    def read(self, uri: str) -> bytes:
+        return self.world.files[uri]
+
+    def link(self, uri: str) -> str:
+        return f"http://127.0.0.1/evidence/{uri.removeprefix('mem:')}"
+
+
+@dataclass
+class FakeNotifier:
+    world: World
+
+    def send(self, notice: Notice) -> bool:
+        self.world.step("notify")
+        fresh = all(n.key != notice.key for n in self.world.notices)
+        if fresh:
+            self.world.notices.append(notice)
+        return fresh
+
+
+@dataclass
+class FakeAudit:
+    world: World
+
+    def append(self, entry: AuditEntry) -> AuditRecord:
+        self.world.step(f"audit:{entry.event.value}")
+        known = next((r for r in self.world.records if r.entry.key == entry.key), None)
+        if known is None:
+            known = AuditRecord(seq=len(self.world.records) + 1, entry=entry, previous="0" * 64, hash=digest(entry.key))
+            self.world.records.append(known)
+        return known
+
+    def read(self, endpoint: str | None = None) -> Iterator[AuditRecord]:
+        yield from self.world.records
+
+    def verify(self) -> Verification:
+        return Verification(records=len(self.world.records), verified=True)
+
+
+@dataclass
+class FakeInventory:
+    world: World
+
+    def list(self, tags: Tags | None = None) -> Sequence[Resource]:
+        return tuple(r for r in self.world.resources.values() if tags is None or r.tags == tags)
+
+    def remove(self, resources: Sequence[Resource]) -> Removal:
+        self.world.step("remove")
+        for resource in resources:
+            self.world.resources.pop(resource.id, None)
+        return Removal(removed=tuple(resources))
+
+
+def fake_platform(world: World, **replaced: Any) -> Platform:
+    """All ports in memory; `replaced` puts a real adapter in the place of one."""
+    ports: dict[str, Any] = {
+        "features": FakeFeatures(world),
+        "trainer": FakeTrainer(world),
+        "registry": FakeRegistry(world),
+        "scorer": FakeScorer(world),
+        "traffic": FakeTraffic(world),
+        "serving": FakeServing(world),
+        "manifests": FakeManifests(world),
+        "evidence": FakeEvidence(world),
+        "notifier": FakeNotifier(world),
+        "audit": FakeAudit(world),
+        "inventory": FakeInventory(world),
+    }
+    return Platform(**{**ports, **replaced})
