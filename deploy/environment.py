@@ -116,9 +116,9 @@ def build() -> None:
     say(f".venv is ready ({time.monotonic() - began:.0f} s).")
 
 
-def main() -> int:
+def main(*arguments: str) -> int:
     """With `--check` only tell, by the exit code, whether there is nothing to do."""
-    if sys.argv[1:] == ["--check"]:
+    if "--check" in arguments:
         return 0 if ready() else 1
     try:
         with one_at_a_time():
@@ -134,4 +134,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))
