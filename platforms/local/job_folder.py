@@ -17,7 +17,7 @@ from contracts.training import Challenger, JobPhase, JobState, TrainChallenger
 from platforms.errors import NotFound
 from platforms.local.files import M, platform_errors, read_json, write_contract
 
-_TAIL: Final = 2000
+_TAIL: Final = 8000
 
 
 class Attempt(Contract):
@@ -84,13 +84,14 @@ class JobFolder:
         write_contract(self.failure, Note(text=reason))
 
     def last_words(self) -> str:
-        """The last line of the log, for the message about a process that died."""
+        """The line of the log that tells most about why a process died."""
         try:
             lines = self.log.read_bytes()[-_TAIL:].decode(errors="replace").split("\n")
         except FileNotFoundError:
             return "it said nothing"
         said = [line.strip() for line in lines if line.strip()]
-        return f"its last words: {said[-1][:300]}" if said else "it said nothing"
+        fatal = [line for line in said if line.startswith("Fatal Python error")]
+        return f"its last words: {(fatal or said)[-1][:300]}" if said else "it said nothing"
 
 
 def read_if_there(path: Path, model: type[M]) -> M | None:

@@ -5,6 +5,7 @@ lock tells, and the job may be started again under the same key.
 """
 
 import argparse
+import faulthandler
 import os
 import resource
 import sys
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _BEGAN: Final = time.monotonic()
 _WATCH_SECONDS: Final = 0.05
+_MEMORY_SLACK_MB: Final = 256
 _CPU_GRACE: Final = 60
 """Seconds of processor time beyond the limit after which the kernel ends a process whose watch has failed."""
 
@@ -37,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="the job's folder, with job.json in it")
     parser.add_argument("--lock-fd", type=int, help="file descriptor that already holds the folder's lock")
     chosen = parser.parse_args(arguments)
+    faulthandler.enable()
     folder = JobFolder(chosen.folder)
     lock = take_lock(folder.lock) if chosen.lock_fd is None else chosen.lock_fd
     if lock is None:
@@ -118,10 +121,14 @@ def _limit_time(job: TrainChallenger, folder: JobFolder) -> None:
 
 
 def _limit_memory(megabytes: int) -> None:
-    """Let an allocation beyond the limit fail; set after the imports, which don't survive it cleanly."""
+    """Let one huge allocation fail at once; the watch ends whatever grows past its limit step by step.
+
+    Well above that limit, since LightGBM crashes without a word where a small allocation fails. Set after the imports, which
+    don't survive it cleanly either.
+    """
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     with suppress(ValueError, OSError):  # a system without this limit still has the watch
-        resource.setrlimit(resource.RLIMIT_DATA, (megabytes << 20, most))
+        resource.setrlimit(resource.RLIMIT_DATA, ((megabytes + megabytes // 4 + _MEMORY_SLACK_MB) << 20, most))
 
 
 def _lift_memory_limit() -> None:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from contracts.snapshot import Window
-from platforms.errors import Corrupt, NotFound
+from platforms.errors import Corrupt, Invalid, NotFound
 from platforms.local import feature_store, feature_table
 from platforms.local.feature_store import LocalFeatureStore
 from platforms.local.files import key_folder
@@ -190,7 +190,7 @@ def test_what_a_snapshot_leaves_carries_its_tags(store: LocalFeatureStore, home:
 
 @pytest.mark.parametrize("name", ["../bikes", "", ".hidden", "a/b", "x" * 129])
 def test_no_path_is_built_from_a_bad_table_name(store: LocalFeatureStore, home: Path, name: str) -> None:
-    with pytest.raises(feature_table.Invalid, match="is not allowed"):
+    with pytest.raises(Invalid, match="is not allowed"):
         store.append(name, hourly(1))
     assert not home.exists()
 

@@ -1,0 +1,192 @@
+"""What every trainer does: one job under a key, the same rows give the same model, and nothing of the future is read."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contracts.snapshot import Snapshot, Window
+from contracts.training import JobPhase, LearnerSettings, Purpose, Recipe
+from platforms.errors import Conflict, NotFound
+from tests.platforms.data_fixtures import (
+    DATA,
+    DAY,
+    LEARNER,
+    DataPlatform,
+    at,
+    changed,
+    finished,
+    hourly,
+    job,
+    long_job,
+    take,
+    trained,
+    until,
+)
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture
+def snapshot(platform: DataPlatform) -> Snapshot:
+    platform.append("bikes", hourly(60))
+    return platform.features.snapshot(take(horizons=("all",)))
+
+
+def test_a_challenger_says_what_it_was_made_from(platform: DataPlatform, snapshot: Snapshot) -> None:
+    challenger = trained(platform.trainer, job(snapshot))
+    window = Window(start=at(30), end=at(60))
+    used = platform.features.rows(snapshot.dataset, DATA, window)
+    assert (challenger.rows, challenger.positives) == (len(used), used.label.sum())
+    assert challenger.base_rate == pytest.approx(used.label.mean())
+    assert (challenger.purpose, challenger.trained_through) == (Purpose.REFIT, at(60))
+    assert challenger.dataset_sha256 == snapshot.fingerprint
+    assert challenger.cost_usd == pytest.approx(challenger.seconds * 3.6 / 3600)
+    assert challenger.seconds > 0
+
+
+def test_a_challenger_learns_something(platform: DataPlatform, snapshot: Snapshot) -> None:
+    challenger = trained(platform.trainer, job(snapshot, end=snapshot.cut, purpose=Purpose.JUDGE))
+    rows = platform.features.rows(snapshot.dataset, DATA, snapshot.holdout)
+    score = platform.scorer.score(challenger.artifact_uri, challenger.model, DATA.features, rows)
+    assert score[rows.label == 1].mean() > score[rows.label == 0].mean() + 0.1
+
+
+def test_the_same_rows_give_the_same_bytes(platform: DataPlatform, snapshot: Snapshot) -> None:
+    again = platform.features.snapshot(take("snapshot/again", horizons=("all",)))
+    recipe = Recipe(horizons=(30 * DAY, "all"), learner=LEARNER)
+    digests = {
+        trained(platform.trainer, job(frozen, f"train/{n}", recipe=recipe)).model.digest
+        for n, frozen in enumerate((snapshot, again))
+    }
+    assert len(digests) == 1
+
+
+def test_the_judged_challenger_reads_no_label_that_arrives_after_its_end(platform: DataPlatform, snapshot: Snapshot) -> None:
+    rows = hourly(60)
+    late = np.array([moment > snapshot.cut for moment in rows["label_time"].to_pylist()])
+    lies = np.where(late, 1 - rows["busy"].to_numpy(), rows["busy"].to_numpy())
+    platform.append("poisoned", changed(rows, busy=list(lies), temp=list(np.where(late, 99.0, rows["temp"].to_numpy()))))
+    data = DATA.model_copy(update={"table": "poisoned"})
+    poisoned = platform.features.snapshot(take("snapshot/poisoned", data=data, horizons=("all",)))
+    assert poisoned.fingerprint != snapshot.fingerprint
+    judged = [
+        trained(platform.trainer, job(frozen, f"train/{frozen.fingerprint}", end=snapshot.cut, purpose=Purpose.JUDGE))
+        for frozen in (snapshot, poisoned)
+    ]
+    assert judged[0].model.digest == judged[1].model.digest
+    assert judged[0].rows == 29 * 24 + 1
+
+
+def test_a_code_is_not_a_quantity(platform: DataPlatform, snapshot: Snapshot) -> None:
+    plain, coded = (
+        trained(
+            platform.trainer,
+            job(snapshot, f"train/{codes}", recipe=Recipe(learner=LEARNER.model_copy(update={"categorical": codes}))),
+        ).model.digest
+        for codes in ((), ("hour",))
+    )
+    assert plain != coded
+
+
+# ---- one job under a key
+
+
+def test_a_key_that_is_known_adopts_the_job(platform: DataPlatform, snapshot: Snapshot) -> None:
+    first = finished(platform.trainer, job(snapshot))
+    assert platform.trainer.start(job(snapshot)) == first
+    assert platform.trainer.describe("train/1") == first
+
+
+def test_two_starts_at_once_are_one_job(platform: DataPlatform, snapshot: Snapshot) -> None:
+    wanted = job(snapshot)
+    with ThreadPoolExecutor(4) as pool:
+        states = list(pool.map(platform.trainer.start, [wanted] * 4))
+    assert {state.phase for state in states} == {JobPhase.RUNNING}
+    assert finished(platform.trainer, wanted).phase is JobPhase.COMPLETED
+
+
+def test_another_job_under_a_known_key_is_a_conflict(platform: DataPlatform, snapshot: Snapshot) -> None:
+    finished(platform.trainer, job(snapshot))
+    with pytest.raises(Conflict, match="'train/1' belongs to another training job"):
+        platform.trainer.start(job(snapshot, end=at(40)))
+
+
+def test_an_unknown_key_is_not_found(platform: DataPlatform) -> None:
+    with pytest.raises(NotFound, match="no training job has the key 'train/none'"):
+        platform.trainer.describe("train/none")
+
+
+# ---- stop
+
+
+def test_a_stopped_job_stays_stopped(platform: DataPlatform, snapshot: Snapshot) -> None:
+    wanted = long_job(snapshot)
+    assert platform.trainer.start(wanted).phase is JobPhase.RUNNING
+    until(lambda: "training horizon all" in platform.trainer.describe(wanted.key).progress)
+    for _ in range(2):
+        platform.trainer.stop(wanted.key)
+        assert platform.trainer.describe(wanted.key).phase is JobPhase.STOPPED
+    assert platform.trainer.start(wanted).phase is JobPhase.STOPPED
+
+
+def test_a_job_stopped_right_after_its_start_does_not_run(platform: DataPlatform, snapshot: Snapshot) -> None:
+    wanted = long_job(snapshot)
+    platform.trainer.start(wanted)
+    platform.trainer.stop(wanted.key)
+    assert platform.trainer.describe(wanted.key).phase is JobPhase.STOPPED
+
+
+def test_stopping_what_never_was_or_is_over_is_nothing(platform: DataPlatform, snapshot: Snapshot) -> None:
+    platform.trainer.stop("train/none")
+    done = finished(platform.trainer, job(snapshot))
+    platform.trainer.stop("train/1")
+    assert platform.trainer.describe("train/1") == done
+
+
+# ---- jobs that can't end well
+
+
+def test_a_job_that_takes_too_long_fails_and_says_so(platform: DataPlatform, snapshot: Snapshot) -> None:
+    state = finished(platform.trainer, long_job(snapshot, max_runtime=timedelta(seconds=2)))
+    assert state.phase is JobPhase.FAILED
+    assert state.failure == "training took longer than 0:00:02: raise max_runtime, or shorten the horizons"
+
+
+def test_without_positives_there_is_no_model(platform: DataPlatform) -> None:
+    rows = hourly(60)
+    platform.append("bikes", changed(rows, busy=[0.0] * rows.num_rows))
+    state = finished(platform.trainer, job(platform.features.snapshot(take())))
+    assert state.phase is JobPhase.FAILED
+    assert "no positives between 2012-01-31 00:00 and 2012-03-01 00:00" in (state.failure or "")
+
+
+def test_a_horizon_that_can_not_be_trained_is_left_out_and_said(platform: DataPlatform) -> None:
+    rows = hourly(60)
+    busy = [1.0 if i >= 40 * 24 else value for i, value in enumerate(rows["busy"].to_pylist())]
+    platform.append("bikes", changed(rows, busy=busy))
+    snapshot = platform.features.snapshot(take(horizons=("all",)))
+    recipe = Recipe(horizons=(timedelta(hours=30), 10 * DAY, "all"), learner=LEARNER)
+    state = finished(platform.trainer, job(snapshot, recipe=recipe))
+    assert state.phase is JobPhase.COMPLETED
+    assert state.progress.startswith("1 of 3 horizons trained; P1DT6H skipped: 7 labelled rows between")
+    assert "P10D skipped: no negatives between" in state.progress
+    assert state.challenger is not None
+    assert state.challenger.rows == 59 * 24 + 1
+
+
+def test_a_dataset_that_is_gone_fails_the_job(platform: DataPlatform, snapshot: Snapshot) -> None:
+    gone = snapshot.dataset.model_copy(update={"uri": str(Path(snapshot.dataset.uri).parent.parent / "gone" / "rows.parquet")})
+    state = finished(platform.trainer, job(snapshot, dataset=gone))
+    assert state.phase is JobPhase.FAILED
+    assert "gone" in (state.failure or "")
+
+
+def test_settings_that_the_learner_refuses_fail_the_job(platform: DataPlatform, snapshot: Snapshot) -> None:
+    rows = 10_000
+    recipe = Recipe(learner=LearnerSettings(rounds=1, min_rows_per_leaf=rows))
+    state = finished(platform.trainer, job(snapshot, recipe=recipe))
+    assert state.phase is JobPhase.FAILED
+    assert "at least 20000 wanted" in (state.failure or "")
