@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 from temporalio.client import RPCTimeoutOrCancelledError, WorkflowFailureError
+from temporalio.service import RPCError, RPCStatusCode
 
 from console.call import Call
 from console.exits import Exit, Missing, Refused, Unreachable
@@ -39,6 +40,10 @@ async def _finished(call: Call, endpoint: str, workflow_id: str) -> RollbackRepo
             f"{workflow_id} was accepted and has not ended within {call.timeout.total_seconds():g} s; it goes on.",
             f"Look at `python starter.py status {endpoint}` before you ask again: a second rollback goes one model further back.",
         ) from None
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        raise Refused(f"{workflow_id} was accepted and never started.", "Look at the worker's log.") from error
     except WorkflowFailureError as error:
         raise Refused(
             f"{workflow_id} failed: {error.cause}.", f"`python starter.py status {endpoint}` shows what is in service."

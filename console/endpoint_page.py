@@ -63,11 +63,12 @@ def _head(answer: LifecycleStatus, manifest: Manifest | None) -> Pairs:
         yield "champion", manifest.champion.digest
         yield "promoted", f"as of {utc(manifest.promoted_as_of)}, revision {manifest.revision}, {manifest.incident or 'by hand'}"
     yield "cooling until", utc(state.cool_until)
-    yield "alarms so far", ", ".join(f"{count} {fate}" for fate, count in sorted(state.counts.items())) or "none"
+    yield "so far", ", ".join(f"{count} {fate}" for fate, count in sorted(state.counts.items())) or "none"
 
 
 def _service(deployment: Deployment | None) -> Pairs:
     if deployment is None:
+        yield "in service", "nothing that is known here"
         return
     yield "in service", f"{deployment.ready} of {deployment.instances} instances ready {deployment.url}".rstrip()
     for digest, count in sorted(deployment.digests.items()):
@@ -99,6 +100,10 @@ def _work(work: RemediationStatus | None) -> Pairs:
         yield "evidence", work.evidence
     if work.review_deadline:
         yield "decide until", utc(work.review_deadline)
+        yield (
+            "to decide",
+            f"python starter.py approve|reject {work.endpoint}/{work.incident} --evidence {work.evidence} --note ...",
+        )
 
 
 def _alarms(console: Console, state: LifecycleState) -> None:

@@ -144,8 +144,11 @@ def _manifest(call: Call, endpoint: str) -> tuple[Manifest | None, str | None]:
 
 
 def _serving(call: Call, endpoint: str) -> tuple[Deployment | None, str | None]:
+    """What serves, or why that can't be told; before the first promotion nothing does, and that is no error."""
     try:
         with translated():
             return call.platform.serving.describe(endpoint), None
+    except Missing:
+        return None, None
     except Halt as halt:
         return None, halt.message

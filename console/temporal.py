@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -164,8 +165,10 @@ def _unanswered(error: RPCError, workflow_id: str) -> Missing | Unreachable | Re
 
 
 async def unknown_endpoint(call: Call, endpoint: str) -> Missing:
-    """For an endpoint without a running lifecycle: says which ones there are."""
-    known = list(await running_lifecycles(call))
+    """For an endpoint without a running lifecycle: says which ones there are, the most alike first."""
+    running = await running_lifecycles(call)
+    alike = get_close_matches(endpoint, running)
+    known = [*alike, *(name for name in running if name not in alike)]
     shown = ", ".join(known[:_MANY]) + (f" and {len(known) - _MANY} more" if len(known) > _MANY else "")
     there = f"Running endpoints: {shown}." if known else "No endpoint runs yet."
     return Missing(

@@ -6,8 +6,8 @@ import pytest
 import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
+from contracts.evaluation import Verdict
 from contracts.ids import incident_id
-from contracts.review import Verdict
 from tests.console.conftest import Run
 from tests.fakes import AS_OF, World
 from tests.stories import Loop, a_policy, running_loop, start_lifecycle
@@ -66,9 +66,9 @@ async def test_an_alarm_is_kept_while_no_worker_runs(run: Run, temporal_env: Wor
 
 async def test_an_unknown_endpoint_is_refused_with_the_ones_that_run(run: Run, loop: Loop) -> None:
     await run("alarm", loop.world.endpoint, "--as-of", MOMENT)
-    ran = await run("alarm", "biks", "--json")
+    ran = await run("alarm", f"{loop.world.endpoint}x", "--json")
     assert ran.exit == 4
-    assert loop.world.endpoint in ran.data["error"]["message"]
+    assert f"Running endpoints: {loop.world.endpoint}" in ran.data["error"]["message"]
     assert "apply" in ran.data["error"]["remedy"]
 
 

@@ -88,7 +88,8 @@ async def test_an_unconfigured_endpoint_refuses_a_rollback(run: Run, temporal_en
 
 
 async def test_an_unknown_endpoint_is_not_found_by_any_of_them(run: Run, loop: Loop) -> None:
-    for words in (("rollback", "biks", "--reason", "x"), ("pause", "biks"), ("resume", "biks"), ("status", "biks")):
+    name = f"{loop.world.endpoint}x"
+    for words in (("rollback", name, "--reason", "x"), ("pause", name), ("resume", name), ("status", name)):
         ran = await run(*words, "--json")
         assert ran.exit == 4, words
-        assert loop.world.endpoint in ran.data["error"]["message"]
+        assert f"Running endpoints: {loop.world.endpoint}" in ran.data["error"]["message"]

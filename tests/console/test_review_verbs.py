@@ -7,8 +7,9 @@ import pytest_asyncio
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
+from contracts.evaluation import Verdict
 from contracts.incident import Outcome, Stage
-from contracts.review import Resolution, Verdict
+from contracts.review import Resolution
 from tests.console.conftest import Run
 from tests.fakes import World, digest
 from tests.stories import Loop, a_policy, running_loop

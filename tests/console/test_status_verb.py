@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
 
+from contracts.evaluation import Verdict
 from contracts.ids import lifecycle_id
 from contracts.incident import Stage
-from contracts.review import Verdict
 from contracts.rollout import Manifest
 from contracts.training import ModelRef
 from platforms.local.manifests import LocalManifests
-from tests.console.conftest import Run
+from tests.console.conftest import Run, address, run_starter
 from tests.console.test_apply_verb import POLICY, fleet_file, working
 from tests.fakes import AS_OF, World, digest, fake_platform
 from tests.stories import Loop, a_policy, an_alarm, start_lifecycle, until, workers
@@ -30,6 +31,11 @@ async def test_an_empty_fleet_says_how_to_begin(run: Run, fleet: Client) -> None
     shown, ran = await run("status"), await run("status", "--json")
     assert (ran.exit, ran.data) == (0, {"endpoints": []})
     assert "apply fleet.yaml" in shown.out
+
+
+async def test_starter_answers_from_a_process_of_its_own(fleet: Client, temporal_env: WorkflowEnvironment, home: Path) -> None:
+    ran = await run_starter("status", "--json", TEMPORAL_ADDRESS=address(temporal_env))
+    assert (ran.exit, ran.data, ran.err) == (0, {"endpoints": []}, "")
 
 
 async def test_the_table_has_a_line_for_each_endpoint(run: Run, fleet: Client, tmp_path: Path, home: Path) -> None:
