@@ -25,6 +25,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    module.__dict__["real_check"] = module.check_openmp
     module.__dict__["check_openmp"] = lambda: None  # an empty environment has no LightGBM
     assert module.main() == 0
     return module
@@ -83,3 +84,14 @@ def test_a_package_without_a_hash_is_refused(environment: ModuleType, capfd: pyt
     assert environment.main() == 1
     assert "hashes are required" in capfd.readouterr().err.lower()
     assert not environment.ready()
+
+
+def test_a_missing_openmp_library_is_named_with_its_package(
+    environment: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = tmp_path / "python"
+    bare.write_text("#!/bin/sh\necho 'OSError: libgomp.so.1: cannot open shared object file' >&2\nexit 1\n")
+    bare.chmod(0o755)
+    monkeypatch.setattr(environment, "PYTHON", bare)
+    with pytest.raises(environment.SetupFailed, match=r"(?s)libgomp.so.1.*apt-get install libgomp1"):
+        environment.real_check()
