@@ -25,7 +25,7 @@ from runtime.fleet_file import load
 from runtime.settings import Settings
 from runtime.wiring import platform_from
 
-WEEKS = 112
+WEEKS = 114
 MIN_WEEKS, MAX_WEEKS = 1, 400
 INTERRUPTED = 130
 

@@ -18,7 +18,7 @@ from platforms.ports import AuditStore
 _PROMOTED = (Outcome.PROMOTED, Outcome.ROLLED_BACK)
 
 
-class _Closed(BaseModel):
+class Closed(BaseModel):
     """The facts of a record of kind 'closed' that the demo shows."""
 
     outcome: Outcome
@@ -37,7 +37,7 @@ class Incident:
     id: str
     record: int
     """Number of its record in the audit chain."""
-    facts: _Closed
+    facts: Closed
 
     @property
     def onboarding(self) -> bool:
@@ -79,4 +79,4 @@ def closed_incidents(audit: AuditStore, endpoint: str) -> list[Incident]:
 def _closed(audit: AuditStore, endpoint: str) -> Iterator[Incident]:
     for record in audit.read(endpoint):
         if record.entry.event is AuditEvent.CLOSED:
-            yield Incident(record.entry.incident, record.seq, _Closed.model_validate(record.entry.facts))
+            yield Incident(record.entry.incident, record.seq, Closed.model_validate(record.entry.facts))
