@@ -33,6 +33,8 @@ def profile() -> ClientConnectConfig:
         raise Misconfigured(
             f"Temporal's client configuration can't be read: {error}. Check TEMPORAL_PROFILE and TEMPORAL_TLS_*."
         ) from error
+    if "://" in config.get("target_host", ""):
+        raise Misconfigured(f"TEMPORAL_ADDRESS is {config['target_host']!r}; write HOST:PORT, without a scheme")
     return {"target_host": DEFAULT_ADDRESS, **config}
 
 
@@ -60,8 +62,13 @@ async def connect(settings: Settings, *, telemetry: "Telemetry | None" = None, l
 
 
 def _unreachable(address: str, error: Exception, settings: Settings) -> str:
-    why = "no answer within ten seconds" if isinstance(error, TimeoutError) else str(error)
     return (
-        f"no Temporal server answers at {address} ({why[:300]}). Start the embedded one with `make up`, "
+        f"no Temporal server answers at {address} ({_why(error)}). Start the embedded one with `make up`, "
         f"or with `python -m runtime.temporal_server --home {settings.home}`, or set TEMPORAL_ADDRESS."
     )
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CONNECT_SECONDS:g} s"
+    return "connection refused" if "ConnectionRefused" in str(error) else str(error)[:300]

@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import socket
-import sys
 import sysconfig
 from collections import deque
 from collections.abc import AsyncIterator
@@ -25,6 +24,7 @@ from temporalio.service import RPCError
 
 from runtime import search_attributes
 from runtime.client import DATA_CONVERTER
+from runtime.entry import enter
 from runtime.errors import Misconfigured, PortTaken, StartError
 
 LOOPBACK: Final = "127.0.0.1"
@@ -174,19 +174,17 @@ async def _foreground(options: ServerOptions) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m runtime.temporal_server", description="The embedded Temporal server.")
-    parser.add_argument(
-        "--home", type=Path, default=Path(os.environ.get("HOMEOSTAT_HOME", "var")), help="folder of all local state"
-    )
+    parser.add_argument("--home", type=Path, help="folder of all local state; HOMEOSTAT_HOME unless told otherwise")
     parser.add_argument("--host", default=LOOPBACK, help="address to listen on; the server asks for no password")
     parser.add_argument("--port", type=int, default=7233, help="0 takes a free one")
     parser.add_argument("--ui-port", type=int, default=8233, help="0 takes a free one")
     parser.add_argument("--memory", action="store_true", help="keep nothing after the end")
     given = parser.parse_args(arguments)
-    try:
-        return asyncio.run(_foreground(ServerOptions(given.home, given.port, given.ui_port, given.memory, given.host)))
-    except StartError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a command line's own output
-        return error.exit_code
+    return enter(
+        lambda settings: asyncio.run(
+            _foreground(ServerOptions(given.home or settings.home, given.port, given.ui_port, given.memory, given.host))
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -17,11 +17,43 @@ TEXTS = st.text(max_size=12) | st.sampled_from(
 )
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
 NAMES = st.sampled_from(
-    (
-        "id endpoint kind as_of severity metrics labels message trace alerts version status startsAt fingerprint annotations value "
-        "specversion source type time data data_base64 subject detail-type detail alarmName alarmTags configuration state reasonData "
-        "timestamp dimensions metricStat metric name"
-    ).split()
+    [
+        "id",
+        "endpoint",
+        "kind",
+        "as_of",
+        "severity",
+        "metrics",
+        "labels",
+        "message",
+        "trace",
+        "alerts",
+        "version",
+        "status",
+        "startsAt",
+        "fingerprint",
+        "annotations",
+        "value",
+        "specversion",
+        "source",
+        "type",
+        "time",
+        "data",
+        "data_base64",
+        "subject",
+        "detail-type",
+        "detail",
+        "alarmName",
+        "alarmTags",
+        "configuration",
+        "state",
+        "reasonData",
+        "timestamp",
+        "dimensions",
+        "metricStat",
+        "metric",
+        "name",
+    ]
 )
 VALUES = st.recursive(
     SCALARS, lambda below: st.lists(below, max_size=3) | st.dictionaries(NAMES | TEXTS, below, max_size=5), max_leaves=15
