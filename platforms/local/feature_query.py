@@ -73,6 +73,7 @@ def as_of_query(data: DataPolicy, window: Window, as_of: Utc) -> str:
     else one whose label still lies in the future. A label that arrived after `as_of` is never read: it comes out as NULL.
     """
     arrived = f"{LABEL_TIME} <= {_moment(as_of)}"
+    tie = ", ".join(_name(name) for name in (data.label, *sorted(data.features)))
     columns = "".join(f",\n         {_number(name)} AS {_name(name)}" for name in data.features)
     return f"""\
 WITH version AS (
@@ -86,7 +87,7 @@ WITH version AS (
 SELECT * EXCLUDE ({VERSION}, {EARLY})
 FROM version
 QUALIFY row_number() OVER (
-  PARTITION BY {ID} ORDER BY {LABEL_TIME} DESC NULLS LAST, {EARLY}, {VERSION} DESC, {_row_hash(data)}
+  PARTITION BY {ID} ORDER BY {LABEL_TIME} DESC NULLS LAST, {EARLY}, {VERSION} DESC, hash({tie})
 ) = 1"""
 
 

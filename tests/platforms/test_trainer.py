@@ -184,9 +184,8 @@ def test_a_dataset_that_is_gone_fails_the_job(platform: DataPlatform, snapshot: 
     assert "gone" in (state.failure or "")
 
 
-def test_settings_that_the_learner_refuses_fail_the_job(platform: DataPlatform, snapshot: Snapshot) -> None:
-    rows = 10_000
-    recipe = Recipe(learner=LearnerSettings(rounds=1, min_rows_per_leaf=rows))
+def test_fewer_rows_than_two_leaves_need_fail_the_job(platform: DataPlatform, snapshot: Snapshot) -> None:
+    recipe = Recipe(learner=LearnerSettings(rounds=1, min_rows_per_leaf=10_000))
     state = finished(platform.trainer, job(snapshot, recipe=recipe))
     assert state.phase is JobPhase.FAILED
     assert "at least 20000 wanted" in (state.failure or "")
