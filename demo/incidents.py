@@ -12,10 +12,16 @@ from contracts.audit import AuditEvent
 from contracts.evaluation import Judgement
 from contracts.incident import Outcome
 from contracts.review import Resolution, ReviewOutcome
-from contracts.rollout import Promotion
+from contracts.rollout import Manifest
 from platforms.ports import AuditStore
 
 _PROMOTED = (Outcome.PROMOTED, Outcome.ROLLED_BACK)
+
+
+class Promoted(BaseModel):
+    """What a promotion wrote."""
+
+    manifest: Manifest
 
 
 class Closed(BaseModel):
@@ -26,7 +32,7 @@ class Closed(BaseModel):
     alarms: tuple[Alarm, ...]
     judgement: Judgement | None = None
     review: ReviewOutcome | None = None
-    promotion: Promotion | None = None
+    promotion: Promoted | None = None
     asked_because: tuple[str, ...] = ()
 
 

@@ -63,7 +63,7 @@ class Screen:
     def week(self, number: int, report: QualityReport) -> None:
         """A week has been served, its labels have come and the monitor has judged it."""
         board = self.board
-        board.champion = " then ".join(digest[:DIGEST_SHOWN] for digest in report.digests) or "none"
+        board.champion = " and ".join(digest[:DIGEST_SHOWN] for digest in report.digests) or "none"
         board.week = f"{report.window.start:%Y-%m-%d}"
         board.quality = ", ".join(f"{name} {report.metrics[name]:.3f}" for name in SHOWN if name in report.metrics)
         self._bar.update(self._task, completed=number)

@@ -32,18 +32,19 @@ class Opinion:
 
 
 def opinion(judgement: Judgement) -> Opinion:
-    """Reject what is worse or shows no gain; approve a gain that breaks no guard."""
+    """Reject what is worse or gains too little; approve a gain that breaks no guard, even where the gate wants it steadier."""
     gain = f"log-loss gain {judgement.relative_gain:+.1%}, t {judgement.t:+.1f} over {judgement.days} days"
     broken = ", ".join(c.metric for c in judgement.comparisons if not c.held)
+    least = judgement.policy.refresh.log_loss_gain
     if judgement.verdict is Verdict.REGRESS:
-        return Opinion(False, f"The verdict is regress: {gain}" + (f"; worse than its margin: {broken}." if broken else "."))
+        return Opinion(False, f"the verdict is regress: {gain}" + (f"; worse than its margin: {broken}" if broken else ""))
     if broken:
-        return Opinion(False, f"Worse than its margin: {broken}; {gain}.")
+        return Opinion(False, f"worse than its margin: {broken}; {gain}")
     if judgement.verdict is Verdict.PROMOTE:
-        return Opinion(True, f"The gate's conditions all hold: {gain}.")
-    if judgement.relative_gain > 0:
-        return Opinion(True, f"Unproven but better, and no guard is broken: {gain}.")
-    return Opinion(False, f"No gain to be had: {gain}.")
+        return Opinion(True, f"the gate's conditions all hold: {gain}")
+    if judgement.relative_gain >= least:
+        return Opinion(True, f"not proven, but better by {least:.0%} at least, and no guard is broken: {gain}")
+    return Opinion(False, f"a gain of less than {least:.0%} is not worth a change: {gain}")
 
 
 async def decide(incident: str, evidence: str, said: Opinion, environment: Mapping[str, str | None]) -> None:

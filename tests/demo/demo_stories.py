@@ -10,12 +10,12 @@ from contracts.audit import Verification
 from contracts.evaluation import Comparison, GateKind, GatePolicy, Judgement, Verdict
 from contracts.incident import Outcome
 from contracts.review import Decision, Resolution, ReviewOutcome
-from contracts.rollout import Deployment, Manifest, Promotion
+from contracts.rollout import Manifest
 from contracts.training import ModelRef
 from demo.baselines import Baselines
 from demo.data import Hours
 from demo.drive import Replay
-from demo.incidents import Closed, Incident
+from demo.incidents import Closed, Incident, Promoted
 from demo.summary import Summary, summarise
 from demo.traffic import Served
 
@@ -82,10 +82,10 @@ def _review(how: Resolution) -> ReviewOutcome:
     return ReviewOutcome(resolution=how, promote=decision.approve, decision=decision, decided_at=START)
 
 
-def _promotion(as_of: datetime) -> Promotion:
+def _promotion(as_of: datetime) -> Promoted:
     champion = ModelRef(endpoint="bikes", digest="c" * 64)
     manifest = Manifest(endpoint="bikes", revision=1, champion=champion, promoted_as_of=as_of, key="k")
-    return Promotion(manifest=manifest, deployment=Deployment(endpoint="bikes", wanted=champion.digest), former=None)
+    return Promoted(manifest=manifest)
 
 
 def replay(weeks: int = 3, *, failed: int = 0) -> Replay:

@@ -13,7 +13,7 @@ from demo.reviewer import CommandFailed, opinion, starter
         (judgement(Verdict.REGRESS, gain=0.4, broken=("recall",)), False),
         (judgement(Verdict.REGRESS, gain=-0.4), False),
         (judgement(Verdict.INCONCLUSIVE, gain=0.02), True),
-        (judgement(Verdict.INCONCLUSIVE, gain=0.0), False),
+        (judgement(Verdict.INCONCLUSIVE, gain=0.005), False),
         (judgement(Verdict.INCONCLUSIVE, gain=-0.02), False),
         (judgement(Verdict.INCONCLUSIVE, gain=0.3, broken=("recall",)), False),
         (judgement(Verdict.PROMOTE, gain=0.1), True),
