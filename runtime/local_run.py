@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from runtime.client import DEFAULT_ADDRESS
 from runtime.errors import Misconfigured
 from runtime.process_group import Process
+from runtime.process_records import Records, heeds_sigterm
 from runtime.readiness import http_ready, lock_held
 from runtime.settings import MAIN_QUEUE, TRAINING_QUEUE, Settings
 from runtime.temporal_readiness import queue_ready, temporal_ready
@@ -59,8 +60,14 @@ class LocalRun:
             ),
             Process("bridge", [python, "-m", "bridge"], env, bridge),
             Process("serving", [python, "-m", "platforms.local.serving"], env, serving, grace_seconds=SERVING_GRACE_SECONDS),
-            Process("monitor", [python, "-m", "platforms.local.monitor", "--fleet", str(self.fleet)], env),
+            Process("monitor", [python, "-m", "platforms.local.monitor", "--fleet", str(self.fleet)], env, self._monitor_loops),
         ]
+
+    def _monitor_loops(self) -> bool:
+        """It opens no port and holds no lock: it has read its fleet file when it heeds SIGTERM."""
+        record = Records(self.settings.home).alive().get("monitor")
+        process = record.find() if record else None
+        return process is not None and heeds_sigterm(process)
 
     def _server(self) -> list[str]:
         home, port, ui_port = str(self.settings.home.resolve()), str(_port(self.address)), str(_port(self.settings.ui_url))

@@ -1,6 +1,8 @@
 """What runs for one home folder, on disk, so that another command can end it; never a stranger that got a recycled pid."""
 
 import os
+import signal
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 MARK = "HOMEOSTAT_GROUP"
 """In the environment of every process of a run: its home folder."""
 CLOCK_TOLERANCE_SECONDS = 2.0
+UNTOLD_SECONDS = 5.0
 
 
 class Record(BaseModel):
@@ -29,6 +32,16 @@ class Record(BaseModel):
             return process if is_ours and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.NoSuchProcess:
             return None
+
+
+def heeds_sigterm(process: psutil.Process) -> bool:
+    """True once it has set its handler for SIGTERM, the last thing before its loop; after 5 s where the system tells nothing."""
+    try:
+        lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return time.time() - process.create_time() > UNTOLD_SECONDS
+    caught = next((line.split()[1] for line in lines if line.startswith("SigCgt:")), "0")
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
 
 class Records:
