@@ -13,7 +13,7 @@ import duckdb
 from contracts.base import Utc
 from contracts.snapshot import Coverage, DataPolicy, Window
 from platforms.errors import Exhausted, Invalid, NotFound, Unavailable
-from platforms.local.feature_table import EARLY, EVENT_TIME, ID, LABEL_TIME, RESERVED, VERSION
+from platforms.local.feature_table import EVENT_TIME, ID, LABEL_TIME, RESERVED, VERSION
 
 MEMORY_LIMIT: Final = "2GB"
 """Beyond it DuckDB spills into the snapshot's own folder."""
@@ -69,8 +69,8 @@ def check_columns(database: duckdb.DuckDBPyConnection, files: Sequence[Path], da
 def as_of_query(data: DataPolicy, window: Window, as_of: Utc) -> str:
     """The retrieval query with its bounds.
 
-    Of all versions of a row it takes the one whose label arrived last by `as_of`, else the newest that carries no label yet,
-    else one whose label still lies in the future. A label that arrived after `as_of` is never read: it comes out as NULL.
+    Of all versions of a row it takes the one whose label arrived last by `as_of`. A label that arrived later is never read:
+    it comes out as NULL, and only rows with a label are frozen, so that what was appended with it doesn't count either.
     """
     arrived = f"{LABEL_TIME} <= {_moment(as_of)}"
     tie = ", ".join(_name(name) for name in (data.label, *sorted(data.features)))
@@ -78,16 +78,15 @@ def as_of_query(data: DataPolicy, window: Window, as_of: Utc) -> str:
     return f"""\
 WITH version AS (
   SELECT {ID}, {EVENT_TIME}, {VERSION},
-         {LABEL_TIME} IS NOT NULL AND NOT {arrived} AS {EARLY},
          CASE WHEN {arrived} THEN {LABEL_TIME} END AS {LABEL_TIME},
          CASE WHEN {arrived} THEN {_number(data.label)} END AS {_name(data.label)}{columns}
   FROM read_parquet({FILES}, union_by_name = true)
   WHERE {EVENT_TIME} >= {_moment(window.start)} AND {EVENT_TIME} < {_moment(window.end)}
 )
-SELECT * EXCLUDE ({VERSION}, {EARLY})
+SELECT * EXCLUDE ({VERSION})
 FROM version
 QUALIFY row_number() OVER (
-  PARTITION BY {ID} ORDER BY {LABEL_TIME} DESC NULLS LAST, {EARLY}, {VERSION} DESC, hash({tie})
+  PARTITION BY {ID} ORDER BY {LABEL_TIME} DESC NULLS LAST, {VERSION} DESC, hash({tie})
 ) = 1"""
 
 

@@ -23,8 +23,7 @@ ID: Final = "id"
 EVENT_TIME: Final = "event_time"
 LABEL_TIME: Final = "label_time"
 VERSION: Final = "_version"
-EARLY: Final = "_early"
-RESERVED: Final = (ID, EVENT_TIME, LABEL_TIME, VERSION, EARLY)
+RESERVED: Final = (ID, EVENT_TIME, LABEL_TIME, VERSION)
 """Names that no feature and no label can have, in any case."""
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 
@@ -145,8 +144,8 @@ def normalised(rows: pa.Table) -> pa.Table:
 def _check_names(names: list[str]) -> None:
     if missing := [name for name in (ID, EVENT_TIME) if name not in names]:
         raise Invalid(f"rows need the columns {ID} and {EVENT_TIME}; {', '.join(missing)} missing, found {', '.join(names)}")
-    if own := [name for name in names if name.lower() in (VERSION, EARLY)]:
-        raise Invalid(f"the column name {own[0]} is the store's own: rename the column")
+    if VERSION in map(str.lower, names):
+        raise Invalid(f"the column name {VERSION} is the store's own: rename the column")
     if twice := [name for name, n in Counter(name.lower() for name in names).items() if n > 1]:
         raise Invalid(f"column names must differ by more than case: {', '.join(twice)} stands there twice")
 

@@ -184,6 +184,8 @@ def test_the_label_rate_counts_only_rows_whose_label_is_due(platform: DataPlatfo
     due = 29 * 24 + 1
     arrived = 30 * 24 + np.arange(due)[::2]
     platform.append("bikes", rows.take(arrived))
+    early = rows.slice(59 * 24 + 1)
+    platform.append("bikes", changed(early, label_time=early["event_time"].to_pylist()))
     found = platform.features.snapshot(take(data=_policy(coverage=lenient(min_label_rate=0.6)))).coverage
     assert found.label_rate == pytest.approx(len(arrived) / due)
     assert [short.what for short in found.short] == ["label_rate"]
