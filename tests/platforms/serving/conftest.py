@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,16 @@ import psutil
 import pytest
 
 from contracts.rollout import Deployment, DeployModel, ServingPolicy
-from contracts.snapshot import DataPolicy
+from contracts.snapshot import DataPolicy, Window
 from contracts.training import ModelCard, ModelRef, Recipe
 from platforms.errors import Unavailable
+from platforms.local.feature_table import FeatureTable
 from platforms.local.files import write_contract
 from platforms.local.model import Member, write_model
 from platforms.local.serving_port import LocalServing
 from platforms.local.traffic import LocalTrafficLog
-from platforms.ports import Serving, TrafficLog
+from platforms.ports import Served, Serving, TrafficLog
+from tests.platforms.serving.captured import LATE, WEEK
 
 FEATURES = ("hour", "temperature")
 ROOT = Path(__file__).parents[3]
@@ -227,3 +229,28 @@ class Tools:
 @pytest.fixture(scope="session")
 def tools() -> Tools:
     return Tools()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def capture(home: Path) -> Path:
+    return home / "capture" / "bikes"
+
+
+@pytest.fixture
+def replay(home: Path, data: DataPolicy) -> Any:
+    def look(window: Window = WEEK, known_at: datetime = LATE, **changes: Any) -> Served:
+        return LocalTrafficLog(home).replay("bikes", data.model_copy(update=changes), window, known_at)
+
+    return look
+
+
+@pytest.fixture
+def table(home: Path) -> FeatureTable:
+    found = FeatureTable(home / "features", "rides")
+    found.folder.mkdir(parents=True)
+    return found

@@ -3,12 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from contracts.rollout import CheckBake, DeployModel, ServingPolicy
+from contracts.snapshot import DataPolicy
 from contracts.training import ModelRef
 from platforms.errors import Conflict, NotFound
-from platforms.ports import Serving
+from platforms.local.feature_table import FeatureTable
+from platforms.ports import Serving, TrafficLog
+from tests.platforms.serving.captured import START, WEEK, append_labels
 
 pytestmark = pytest.mark.processes
 
@@ -99,3 +103,20 @@ def test_health_fails_when_another_model_is_wanted(supervisor: Any, serving: Ser
     report = serving.health(CheckBake(endpoint="health-other", digest=first.digest, since=datetime.now(UTC), max_error_rate=0.5))
     assert not report.healthy
     assert "another model" in report.sentence
+
+
+def test_what_was_answered_can_be_replayed_with_its_labels(
+    supervisor: Any, traffic: TrafficLog, register: Any, tools: Any, data: DataPolicy
+) -> None:
+    model = register("replayed")
+    url = supervisor.deploy(model, "k1").url
+    answers = tools.post(url, tools.request_row("w0"), tools.request_row("w1", "2024-03-01T11:00:00Z", hour=None)).json()[
+        "answers"
+    ]
+    append_labels(FeatureTable(supervisor.home / "features", data.table), ("w0", 10, 11, 1.0), ("w1", 11, 12, 0.0))
+    served = traffic.replay("replayed", data, WEEK, START + timedelta(hours=11))
+    assert served.ids.tolist() == ["w0", "w1"]
+    assert served.score.tolist() == [answer["score"] for answer in answers]
+    assert np.array_equal(served.features, [[18.0, 3.5], [np.nan, 3.5]], equal_nan=True)
+    assert np.array_equal(served.label, [1.0, np.nan], equal_nan=True)
+    assert served.digest.tolist() == [model.digest] * 2
