@@ -92,7 +92,8 @@ def read_file(capture: Path, path: Path, columns: Sequence[str] | None = None) -
     try:
         with pq.ParquetFile(path) as file:
             found = file.schema_arrow
-            table = file.read(columns=None if columns is None else [name for name in columns if name in found.names])
+            wanted = None if columns is None else [name for name in columns if name in found.names]
+            table = file.read(columns=wanted, use_threads=False)
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:

@@ -21,6 +21,8 @@ _STABLE_SECONDS = 10.0
 """An instance that lived so long makes the next crash count as the first."""
 _LONGEST_PAUSE = 10.0
 _PORT_RETRY_SECONDS = 1.0
+_CRASH_LOOP = 3
+"""From so many crashes on, each soon after its start, the endpoint says what is wrong."""
 _DRAIN_SECONDS = 12.0
 """A draining instance that is still there after this is killed."""
 _log = structlog.get_logger()
@@ -59,6 +61,7 @@ class EndpointGroup:
         """Sockets of an earlier port, open until their instances have drained."""
         self._children: list[Child] = []
         self._crashes = 0
+        self._crash_code = 0
         self._spawn_at = 0.0
         self._bind_at = 0.0
         self._failure: str | None = None
@@ -79,7 +82,9 @@ class EndpointGroup:
         self._read_desired()
         self.reap()
         desired = self._desired
-        if desired is not None and self._listening(desired):
+        if desired is None:
+            self.drain_all()
+        elif self._listening(desired):
             self._scale(desired.instances)
         self._publish()
 
@@ -135,6 +140,7 @@ class EndpointGroup:
         if self._listener is not None:
             self._former.append(self._listener)
         self._listener, self._failure, self._spawn_at = opened, None, 0.0
+        _log.info("endpoint_listening", endpoint=self.endpoint, url=self._url())
         return True
 
     def _open(self, port: int) -> socket.socket:
@@ -204,6 +210,7 @@ class EndpointGroup:
         self._crashes = 1 if monotonic() - child.started > _STABLE_SECONDS else self._crashes + 1
         pause = min(_LONGEST_PAUSE, 0.1 * 2 ** (self._crashes - 1)) if self._crashes > 1 else 0.0
         self._spawn_at = monotonic() + pause
+        self._crash_code = code
         _log.error("instance_crashed", endpoint=self.endpoint, pid=pid, code=code, restart_in_seconds=pause)
         digest = (last.digest if last else None) or ""
         append_count(self._layout.counts, Count(at=datetime.now(UTC), pid=pid, digest=digest, errors=1))
@@ -215,11 +222,20 @@ class EndpointGroup:
             supervisor=os.getpid(),
             instances=tuple(c.process.pid for c in self._children if not c.draining),
             draining=tuple(c.process.pid for c in self._children if c.draining),
-            failure=self._failure,
+            failure=self._failure or self._crash_loop(),
         )
         if state != self._written:
             write_volatile(self._layout.state, state)
             self._written = state
+
+    def _crash_loop(self) -> str | None:
+        """Said while instances crash one after the other and none is ready."""
+        if self._crashes < _CRASH_LOOP or any(self._is_ready(child) for child in self._children):
+            return None
+        return (
+            f"instances of endpoint {self.endpoint} crash again and again, the last one with code {self._crash_code}: "
+            "read the log of the serving process"
+        )
 
     def _url(self) -> str:
         if self._listener is None or self._listener.fileno() < 0:

@@ -41,7 +41,7 @@ def _arrived(path: Path, data: DataPolicy, known_at: datetime) -> pa.Table:
         with pq.ParquetFile(path) as file:
             if data.label not in file.schema_arrow.names:
                 raise Invalid(f"{path} has no column {data.label!r}: data.label must name the label column of table {data.table}")
-            rows = file.read(columns=[ID, LABEL_TIME, VERSION, data.label])
+            rows = file.read(columns=[ID, LABEL_TIME, VERSION, data.label], use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise Corrupt(f"{path} can't be read: {str(error).splitlines()[0]}. Restore it or move it away") from None
     arrived = pc.less_equal(rows[LABEL_TIME], pa.scalar(known_at, TIMESTAMP))

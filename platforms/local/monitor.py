@@ -65,12 +65,30 @@ class Monitor:
 def read_fleet(path: Path) -> Fleet:
     """Raises: NotFound, Invalid (every field that is wrong)."""
     try:
-        return Fleet.model_validate(yaml.safe_load(read_bytes(path)))
+        return Fleet.model_validate(_folded(yaml.safe_load(read_bytes(path))))
     except yaml.YAMLError as error:
         raise Invalid(f"{path} is not YAML: {error}") from None
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
         raise Invalid(f"{path}: {faults}") from None
+
+
+def _folded(document: object) -> object:
+    """With `defaults` laid under every endpoint, as `runtime/fleet_file.py` lays them; other shapes are the contract's to refuse."""
+    if not isinstance(document, dict):
+        return document
+    rest = {key: value for key, value in document.items() if key != "defaults"}
+    defaults, endpoints = document.get("defaults"), rest.get("endpoints")
+    if not isinstance(defaults, dict) or not isinstance(endpoints, dict):
+        return rest
+    return rest | {"endpoints": {name: _merged(defaults, own) for name, own in endpoints.items()}}
+
+
+def _merged(under: object, over: object) -> object:
+    """Mappings are merged, anything else wins over what lies under it."""
+    if not isinstance(under, dict) or not isinstance(over, dict):
+        return over
+    return under | {key: _merged(under.get(key), value) for key, value in over.items()}
 
 
 def run(monitor: Monitor, *, poll_seconds: float, once: bool) -> int:

@@ -42,6 +42,7 @@ class PredictService:
         self.tally = Tally()
         self.peers: Callable[[], Sequence[InstanceState]] = tuple
         self._capture = capture
+        self._capturing = True
         self._status = status
 
     def app(self) -> Starlette:
@@ -115,9 +116,12 @@ class PredictService:
         ]
         try:
             self._capture.append(captured)
+            self._capturing = True
         except (PlatformError, OSError) as error:
             self.tally.uncaptured += len(captured)
-            _log.error("answers_not_captured", endpoint=self.endpoint, rows=len(captured), reason=str(error))
+            if self._capturing:
+                _log.error("answers_not_captured", endpoint=self.endpoint, reason=str(error))
+            self._capturing = False
 
     def _respond(self, status: int, content: bytes, media: str = "application/json") -> Response:
         """While the instance drains, every answer asks the caller to connect anew, which reaches another instance."""

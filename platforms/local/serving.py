@@ -66,8 +66,9 @@ class Supervisor:
 
     def poll(self) -> None:
         """One look at every endpoint; trouble with one leaves the others alone."""
-        for desired in sorted((self._home / "serving").glob("*/desired.json")):
-            group = self._group(desired.parent.name)
+        wanted = {path.parent.name for path in (self._home / "serving").glob("*/desired.json")}
+        for name in sorted(wanted | set(self._groups)):
+            group = self._group(name)
             if group is not None:
                 self._contained(group.endpoint, group.reconcile)
 

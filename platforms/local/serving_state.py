@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 
 from contracts.base import Contract, EndpointName, Sha256, Utc
 from platforms.errors import NotFound
-from platforms.local.files import exhausted_on_full_disk, read_json
+from platforms.local.files import checked_name, exhausted_on_full_disk, read_json
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -89,10 +89,10 @@ class InstanceState(Contract):
 
 
 class Layout:
-    """Paths of one endpoint. `endpoint` was checked by EndpointName before a path is built from it."""
+    """Paths of one endpoint. Raises: Invalid (a name that could lead elsewhere)."""
 
     def __init__(self, home: Path, endpoint: str) -> None:
-        self.folder = home / "serving" / endpoint
+        self.folder = home / "serving" / checked_name(endpoint, "endpoint")
         self.desired = self.folder / "desired.json"
         self.good = self.folder / "good.json"
         self.state = self.folder / "state.json"

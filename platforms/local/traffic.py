@@ -14,7 +14,7 @@ from contracts.snapshot import DataPolicy, Window
 from platforms.errors import Unavailable
 from platforms.local.capture import CapturedRow, read_segment, segments
 from platforms.local.capture_table import FEATURE, SCHEMA, captured_between, read_file, to_table
-from platforms.local.files import platform_errors
+from platforms.local.files import checked_name, platform_errors
 from platforms.local.labels import join_labels, last_of_each
 from platforms.ports import Served
 
@@ -46,14 +46,17 @@ class LocalTrafficLog:
 
     def days(self, endpoint: str) -> list[str]:
         """Days, as YYYY-MM-DD, of which anything was captured, in order."""
-        capture = self._home / "capture" / endpoint
+        capture = self._capture(endpoint)
         waiting = {f"{row.event_time.astimezone(UTC):%Y-%m-%d}" for row in _waiting(capture)}
-        return sorted(waiting | {folder.name.removeprefix("day=") for folder in capture.glob("day=*") if any(folder.iterdir())})
+        return sorted(waiting | {folder.name.removeprefix("day=") for folder in capture.glob("day=*")})
+
+    def _capture(self, endpoint: str) -> Path:
+        return self._home / "capture" / checked_name(endpoint, "endpoint")
 
     def _captured(self, endpoint: str, features: Sequence[str], window: Window) -> pa.Table:
         """Segments first, files second: a row that is compacted in between is seen twice, never missed."""
         columns = [*SCHEMA.names, *(FEATURE + name for name in features)]
-        capture = self._home / "capture" / endpoint
+        capture = self._capture(endpoint)
         waiting = [row for row in _waiting(capture) if window.start <= row.event_time < window.end]
         parts = [SCHEMA.empty_table(), *_files(capture, columns, window)]
         parts += [to_table(waiting)] if waiting else []
