@@ -36,6 +36,11 @@ async def ensure(client: Client) -> tuple[str, ...]:
     try:
         missing = await _missing(client)
     except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            raise Misconfigured(
+                f"Temporal has no namespace {client.namespace!r}. Set TEMPORAL_NAMESPACE, or run: "
+                f"temporal operator namespace create --namespace {client.namespace}"
+            ) from error
         if error.status not in _NOT_OURS_TO_DO:
             raise
         log.warning("search_attributes_unknown", remedy=_command(client, [key.name for key in ALL]), reason=error.message)

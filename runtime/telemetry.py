@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Thread
 from typing import Final
 
 import structlog
@@ -23,7 +24,7 @@ from runtime.settings import Settings
 
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-_FLUSH_MILLIS: Final = 3000
+_STOP_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,11 @@ class Telemetry:
         return (OpenTelemetryPlugin(add_temporal_spans=True),) if self.provider else ()
 
     def stop(self) -> None:
-        """Hand over what is still held, for at most a few seconds."""
+        """Hand over what is still held; a collector that doesn't answer delays the end by a few seconds, no more."""
         if self.provider:
-            self.provider.force_flush(_FLUSH_MILLIS)
-            self.provider.shutdown()
+            last = Thread(target=self.provider.shutdown, name="last-spans", daemon=True)
+            last.start()
+            last.join(_STOP_SECONDS)
 
 
 def start(settings: Settings, *, service: str, processors: Sequence[SpanProcessor] | None = None) -> Telemetry:

@@ -1,5 +1,6 @@
 """One real Temporal server for the whole test session, and a world that nothing leaks into."""
 
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -9,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+import structlog
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from temporalio.client import Client
@@ -41,6 +43,17 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [n for n in os.environ if n.startswith(_FOREIGN)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("TEMPORAL_CONFIG_FILE", os.devnull)
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """What an entry point under test does to logging ends with the test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -106,3 +106,26 @@ async def test_a_full_body_limit_is_answered_before_the_body_is_read(tmp_path: P
     async with bridge(tmp_path, TEMPORAL_ADDRESS=client.service_client.config.target_host) as (_, http):
         answer = await http.post("/alarms", content=b" " * 3_000_000, headers={"content-type": "application/json"})
         assert answer.status_code == 413
+
+
+async def test_spans_go_to_the_collector_that_the_standard_variable_names(tmp_path: Path, client: Client) -> None:
+    received: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def collect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")).split(b":")[1])
+        received.put_nowait(head + await reader.readexactly(length))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(collect, "127.0.0.1", 0) as collector:
+        target = f"http://127.0.0.1:{collector.sockets[0].getsockname()[1]}"
+        variables = {"TEMPORAL_ADDRESS": client.service_client.config.target_host, "OTEL_EXPORTER_OTLP_ENDPOINT": target}
+        async with bridge(tmp_path, **variables) as (_, http):
+            await http.post("/alarms", json={**ALARM, "endpoint": "nobody"})
+        sent = await asyncio.wait_for(received.get(), 30)
+    assert sent.startswith(b"POST /v1/traces ")
+    assert b"homeostat-bridge" in sent
+    assert b"alarm.kind" in sent

@@ -4,8 +4,10 @@ import io
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from threading import Event
 
 import pytest
 import structlog
@@ -98,10 +100,25 @@ def test_a_protocol_that_is_not_built_in_is_refused_by_name(monkeypatch: pytest.
         telemetry.start(Settings(), service="worker")
 
 
+def test_a_collector_that_never_answers_does_not_keep_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = Event()
+
+    class Stuck(SimpleSpanProcessor):
+        def shutdown(self) -> None:
+            answered.wait(30)
+
+    monkeypatch.setattr(telemetry, "_STOP_SECONDS", 0.05)
+    provider = telemetry.create_tracer_provider(shutdown_on_exit=False)
+    provider.add_span_processor(Stuck(InMemorySpanExporter()))
+    begun = time.monotonic()
+    telemetry.Telemetry(provider).stop()
+    assert time.monotonic() - begun < 10
+    answered.set()
+
+
 @pytest.fixture
-def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], io.StringIO]]:
+def logs(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], io.StringIO]:
     """Configures logging onto a buffer that is a terminal or not."""
-    root, handlers, level = logging.getLogger(), logging.getLogger().handlers, logging.getLogger().level
 
     def configure(terminal: bool) -> io.StringIO:
         sink = io.StringIO()
@@ -111,10 +128,7 @@ def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], io.String
             telemetry.configure_logging(Settings())
         return sink
 
-    yield configure
-    root.handlers = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    return configure
 
 
 def test_away_from_a_terminal_each_log_line_is_one_json_object(logs: Callable[[bool], io.StringIO]) -> None:
