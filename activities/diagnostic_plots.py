@@ -104,9 +104,9 @@ def _unit(axes: Axes, name: str) -> None:
 
 
 def _svg(name: str, draw: Callable[[Axes, PairedScores], None], rows: PairedScores) -> str:
-    figure = Figure(figsize=(5.6, 3.1), layout="constrained")
+    figure = Figure(figsize=(4.8, 3.0))
     FigureCanvasSVG(figure)
-    axes = figure.add_subplot()
+    axes = figure.add_axes((0.13, 0.16, 0.85, 0.81))
     draw(axes, rows)
     _dress(axes)
     sink = io.StringIO()

@@ -31,8 +31,7 @@ def on_primary(sample: Sample, gate: GatePolicy, kind: GateKind) -> Iterator[Fin
     """The burden of proof: a least gain in both proper scores, and a least t of the primary."""
     primary, name = sample.primary, NAMES[gate.primary]
     if primary.high < -_ROUNDING:
-        gain = f"gain {number(primary.gain)}, {interval(primary, gate.alpha)}"
-        yield _worse(f"The challenger's {name} is worse beyond chance: {against(gate.primary, primary)}, {gain}.")
+        yield _worse(f"The challenger's {name} is worse beyond chance (gain's {interval(primary, gate.alpha)}).")
     elif primary.gain <= _ROUNDING:
         yield _doubt(f"The challenger's {name} is not better: {against(gate.primary, primary)}.")
     else:

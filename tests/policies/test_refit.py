@@ -1,0 +1,45 @@
+"""What ships has to decide like what was judged."""
+
+import numpy as np
+import pytest
+
+from policies.metrics import Floats
+from policies.refit import compare
+
+
+def _differing(rows: int, different: int) -> tuple[Floats, Floats]:
+    judged = np.full(rows, 0.8)
+    refit = judged.copy()
+    refit[:different] = 0.2
+    return judged, refit
+
+
+@pytest.mark.parametrize(
+    ("rows", "different", "agrees"),
+    [(100, 0, True), (100, 25, True), (100, 33, False), (1000, 300, False), (3, 1, True), (3, 3, False), (1, 1, True)],
+)
+def test_disagreement_is_held_against_its_limit_and_against_chance(rows: int, different: int, agrees: bool) -> None:
+    judged, refit = _differing(rows, different)
+    report = compare(judged=judged, refit=refit, threshold=0.5, max_disagreement=0.25)
+    assert (report.agrees, report.rows) == (agrees, rows)
+    assert report.disagreement == pytest.approx(different / rows)
+
+
+def test_scores_that_move_without_crossing_the_threshold_agree_but_the_shift_shows() -> None:
+    judged = np.linspace(0.55, 0.7, 200)
+    report = compare(judged=judged, refit=judged + 0.25, threshold=0.5, max_disagreement=0.25)
+    assert report.agrees
+    assert report.disagreement == 0
+    assert report.score_shift > 1
+
+
+def test_without_a_request_it_agrees_and_says_that_nothing_was_checked() -> None:
+    report = compare(judged=np.zeros(0), refit=np.zeros(0), threshold=0.5, max_disagreement=0.25)
+    assert report.agrees
+    assert "unchecked" in report.sentence
+
+
+@pytest.mark.parametrize("bad", [np.array([0.1, np.nan]), np.array([0.1, np.inf]), np.array([0.1, 1.2]), np.array([0.1])])
+def test_scores_that_are_no_probabilities_for_the_same_rows_are_refused(bad: Floats) -> None:
+    with pytest.raises(ValueError, match="scores of the refit"):
+        compare(judged=np.array([0.1, 0.9]), refit=bad, threshold=0.5, max_disagreement=0.25)
