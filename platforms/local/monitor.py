@@ -74,7 +74,7 @@ def read_fleet(path: Path) -> Fleet:
 
 
 def _folded(document: object) -> object:
-    """With `defaults` laid under every endpoint, as `runtime/fleet_file.py` lays them; other shapes are the contract's to refuse."""
+    """With `defaults` laid under every endpoint, as `runtime/fleet_file.py` lays them; other shapes the contract refuses."""
     if not isinstance(document, dict):
         return document
     rest = {key: value for key, value in document.items() if key != "defaults"}
