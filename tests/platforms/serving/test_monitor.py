@@ -289,6 +289,15 @@ def test_an_unknown_field_in_the_fleet_file_is_named(fleet: Path) -> None:
         read_fleet(fleet)
 
 
+def test_defaults_of_the_fleet_file_lie_under_every_endpoint(fleet: Path) -> None:
+    content = yaml.safe_load(fleet.read_text())
+    content["defaults"] = {"monitor": {"min_rows": 7, "period": "1d"}}
+    del content["endpoints"]["bikes"]["monitor"]["min_rows"]
+    fleet.write_text(yaml.safe_dump(content))
+    policy = read_fleet(fleet).endpoints["bikes"].monitor
+    assert (policy.min_rows, policy.period) == (7, timedelta(days=7))
+
+
 def test_a_fleet_file_that_breaks_while_the_monitor_runs_leaves_the_old_one_in_force(
     home: Path, fleet: Path, model: Any, monitor: Monitor, log: QualityLog
 ) -> None:
