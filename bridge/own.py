@@ -59,7 +59,7 @@ def alarm_from(raw: Json, *, names: Mapping[str, str] = _NO_NAMES) -> Item:
         reasons = [_reason(detail, names) for detail in error.errors(include_url=False)]
         return Refused("; ".join(dict.fromkeys(reasons))[:MAX_MESSAGE], head(raw))
     alarm = Alarm.model_validate(body.model_dump())
-    if len(alarm.model_dump_json()) > MAX_ALARM_BYTES:
+    if len(alarm.model_dump_json().encode()) > MAX_ALARM_BYTES:
         return Refused(f"the alarm is larger than {MAX_ALARM_BYTES} bytes; send fewer labels and metrics", head(raw))
     return Understood(alarm)
 
