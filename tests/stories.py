@@ -146,7 +146,8 @@ async def running_loop(
     env: WorkflowEnvironment, world: World, queue: str, policy: EndpointPolicy | None = None, platform: Platform | None = None
 ) -> AsyncIterator[Loop]:
     async with workers(env.client, platform or fake_platform(world), queue):
-        lifecycle = await start_lifecycle(env.client, queue, world.endpoint)
+        await start_lifecycle(env.client, queue, world.endpoint)
+        lifecycle = env.client.get_workflow_handle(lifecycle_id(world.endpoint))  # of whichever run is the newest
         await lifecycle.execute_update("configure", policy or a_policy())
         yield Loop(env, env.client, world, lifecycle, queue)
         await lifecycle.terminate("the story is told")

@@ -125,7 +125,7 @@ class Incidents:
             await workflow.get_external_workflow_handle(now_open.workflow_id).cancel()
         except ApplicationError:
             workflow.logger.info("incident_closed_before_cancel", extra={"incident": now_open.incident})
-        await asyncio.wait([self._following])
+        await workflow.wait_condition(self.closed)
         self.settle()
 
     async def start_rollback(self, workflow_id: str, request: RollbackRequest) -> "asyncio.Task[RollbackReport]":

@@ -17,7 +17,7 @@ from activities.snapshot import SnapshotActivities
 from activities.training import TrainingActivities
 from contracts.audit import AuditEntry, AuditEvent
 from contracts.evaluation import EvaluateChallenger, Evidence, JudgeEvidence, Judgement
-from contracts.ids import step_key
+from contracts.ids import step_key, training_key
 from contracts.incident import RemediationRequest
 from contracts.inventory import CleanUp, Removal
 from contracts.review import Notice
@@ -104,7 +104,7 @@ class Steps:
         )
 
     def job_key(self, purpose: Purpose) -> str:
-        return self.key(f"train-{purpose.value}")
+        return training_key(workflow.info().workflow_id, purpose)
 
     async def evaluate(self, snapshot: Snapshot, champion: ModelCard | None, judged: Challenger, refit: Challenger) -> Evidence:
         request = EvaluateChallenger(

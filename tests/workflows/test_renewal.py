@@ -1,0 +1,96 @@
+"""Continue-as-new in the middle of everything: alarms, decisions and open incidents survive it."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest_asyncio
+from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+
+from contracts.incident import Outcome, Stage
+from runtime import search_attributes
+from runtime.client import DATA_CONVERTER
+from runtime.temporal_server import binary
+from tests.conftest import SERVER_FLAGS
+from tests.fakes import AS_OF, World
+from tests.stories import Loop, a_policy, an_alarm, running_loop, until
+
+RENEW_OFTEN = "limit.historyCount.suggestContinueAsNew=25"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def hasty_env() -> AsyncIterator[WorkflowEnvironment]:
+    """A server that suggests to continue as new after 25 events."""
+    flags = [word for flag in (*SERVER_FLAGS, RENEW_OFTEN) for word in ("--dynamic-config-value", flag)]
+    async with await WorkflowEnvironment.start_time_skipping_v2(
+        ts_config=TimeSkippingConfig(enabled=False),
+        dev_server_existing_path=str(binary()),
+        data_converter=DATA_CONVERTER,
+        dev_server_extra_args=flags,
+    ) as env:
+        await search_attributes.ensure(env.client)
+        yield env
+
+
+async def _runs(loop: Loop) -> int:
+    query = f'WorkflowId = "{loop.lifecycle.id}"'
+    return len([run async for run in loop.client.list_workflows(query)])
+
+
+async def _renewed(loop: Loop, runs: int) -> None:
+    async def enough() -> bool:
+        return await _runs(loop) >= runs
+
+    await until(enough, f"{runs} runs of the lifecycle")
+
+
+async def test_a_flood_across_renewals_loses_and_doubles_nothing(hasty_env: WorkflowEnvironment, task_queue: str) -> None:
+    world = World(training_holds=True)
+    world.champion(quality=0.6)
+    async with running_loop(hasty_env, world, task_queue) as loop:
+        for n in range(120):
+            await loop.alarm(an_alarm(n), an_alarm(n))
+        await _renewed(loop, 2)
+
+        async def counted() -> bool:
+            counts = (await loop.status()).state.counts
+            return (counts["opened"] + counts.get("joined", 0), counts.get("duplicate")) == (120, 120)
+
+        await until(counted, "240 fates")
+        world.training_holds = False
+        status = await loop.closed()
+    assert status.state.history[0].outcome is Outcome.PROMOTED
+    assert len(status.state.history) == 1
+
+
+async def test_an_incident_opened_by_an_earlier_run_is_followed_decided_and_settled(
+    hasty_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    world = World(challenger_quality=0.3)
+    world.champion(quality=0.9)
+    async with running_loop(hasty_env, world, task_queue, a_policy(review={"timeout": "24h"})) as loop:
+        await loop.alarm()
+        await loop.in_stage(Stage.REVIEW)
+        for n in range(2, 40):
+            await loop.alarm(an_alarm(n, AS_OF + timedelta(minutes=n)))
+        await _renewed(loop, 2)
+        await loop.lifecycle.signal("reject", {"reviewer": "ada", "note": "after the renewal"})
+        status = await loop.closed()
+    assert status.state.history[0].outcome is Outcome.HELD
+    assert status.state.counts["opened"] == 1
+
+
+async def test_an_incident_terminated_after_a_renewal_is_settled_as_failed(
+    hasty_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    world = World(training_holds=True)
+    world.champion(quality=0.6)
+    async with running_loop(hasty_env, world, task_queue) as loop:
+        await loop.alarm()
+        handle = await loop.in_stage(Stage.TRAIN)
+        for n in range(2, 40):
+            await loop.alarm(an_alarm(n, AS_OF + timedelta(minutes=n)))
+        await _renewed(loop, 2)
+        await handle.terminate("by hand")
+        status = await loop.closed()
+    assert status.state.history[0].outcome is Outcome.FAILED
+    assert "sweep" in status.state.history[0].sentence
