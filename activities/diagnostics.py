@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from contracts.evaluation import Comparison, Evidence, GateKind, Judgement
 from contracts.snapshot import Snapshot, Window
+from policies.bootstrap import least_t
 from policies.paired import PairedScores
 from policies.verdict_words import NAMES, number, percent
 
@@ -140,7 +141,9 @@ def _demands(judgement: Judgement, replayed: int) -> Iterator[Demand]:
         if compared := judgement.metric(name):
             relative = compared.gain / max(compared.champion, 1e-9)
             yield Demand(f"gain in {NAMES[name]}", percent(least), percent(relative), relative >= least)
-    yield Demand("steadiness of the gain over days (t)", f"{wanted.t:g}", f"{judgement.t:.2f}", judgement.t >= wanted.t)
+    if judgement.days > 1:
+        steady = least_t(wanted.t, judgement.days)
+        yield Demand("steadiness of the gain over days (t)", f"{steady:.2f}", f"{judgement.t:.2f}", judgement.t >= steady)
     shift = judgement.stability.get("replay_score_shift")
     if shift is not None and replayed >= policy.min_rows:
         yield Demand("score shift, at most", number(policy.max_score_shift), number(shift), shift <= policy.max_score_shift)

@@ -72,6 +72,11 @@ def day_t(rows: PairedScores, loss: Callable[[Floats, Floats], Floats]) -> float
     return float(np.clip(mean / max(error, 1e-15), -_STEEPEST, _STEEPEST))
 
 
+def least_t(declared: float, days: int) -> float:
+    """The t that so few days have to show to be as unlikely by chance as `declared` is for many: 3.5 becomes 4.6 for 14."""
+    return _student(declared, days - 1)
+
+
 def _gain(
     name: str,
     champion: "_Statistics",
@@ -107,12 +112,11 @@ def _tail_level(alpha: float, days: int) -> float:
     A plain percentile interval of 14 blocks covers 91 % instead of 95 %: it lacks Student's t and divides by n.
     """
     normal = NormalDist()
-    return normal.cdf(-math.sqrt(days / (days - 1)) * _student(1 - alpha / 2, days - 1))
+    return normal.cdf(-math.sqrt(days / (days - 1)) * _student(normal.inv_cdf(1 - alpha / 2), days - 1))
 
 
-def _student(level: float, freedom: int) -> float:
-    """Quantile of Student's t by Cornish and Fisher's expansion; within 1 % from 5 degrees of freedom on."""
-    z = NormalDist().inv_cdf(level)
+def _student(z: float, freedom: int) -> float:
+    """Student's t at the level of the normal quantile `z`, by Cornish and Fisher; within 1 % from 5 degrees of freedom on."""
     first = (z**3 + z) / 4
     second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from contracts.evaluation import GateKind, GatePolicy, Verdict
-from policies.bootstrap import HIGHER_IS_BETTER
+from policies.bootstrap import HIGHER_IS_BETTER, least_t
 from policies.sample import Sample, within
 from policies.verdict_words import NAMES, against, interval, number, percent
 
@@ -47,9 +47,12 @@ def _on_size(sample: Sample, gate: GatePolicy, kind: GateKind) -> Iterator[Findi
             yield _doubt(
                 f"The gain in {NAMES[metric]} is {percent(relative)} of the champion's; the {kind} gate wants {percent(least)}."
             )
-    if sample.t < wanted.t:
-        name = NAMES[gate.primary]
-        yield _doubt(f"The gain in {name} is not steady from day to day: t {sample.t:.2f}, the {kind} gate wants {wanted.t:g}.")
+    least = least_t(wanted.t, sample.days)
+    if sample.t < least:
+        yield _doubt(
+            f"The gain in {NAMES[gate.primary]} is not steady from day to day: t {sample.t:.2f}, "
+            f"the {kind} gate wants {least:.2f} on {sample.days} days."
+        )
 
 
 def on_urgency(sample: Sample, gate: GatePolicy, kind: GateKind, weeks: float | None) -> Iterator[Finding]:
