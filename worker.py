@@ -12,7 +12,7 @@ import structlog
 
 from runtime import telemetry
 from runtime.client import connect
-from runtime.errors import StartError
+from runtime.entry import enter
 from runtime.settings import Settings
 from runtime.wiring import platform_from
 from runtime.workers import build_worker, read_queues
@@ -38,16 +38,11 @@ async def serve(settings: Settings, queues: Sequence[str]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--queues", type=read_queues, default="main,training", help="which queues to serve (default: both)")
-    arguments = parser.parse_args()
-    settings = Settings()
-    telemetry.configure_logging(settings)
-    try:
-        asyncio.run(serve(settings, arguments.queues))
-    except StartError as error:
-        log.error("worker_not_started", reason=str(error))
-        return error.exit_code
-    return 0
+    parser.add_argument(
+        "--queues", type=read_queues, default="main,training", help="which queues to serve, by commas (default: %(default)s)"
+    )
+    queues = parser.parse_args().queues
+    return enter(lambda settings: asyncio.run(serve(settings, queues)) or 0)
 
 
 if __name__ == "__main__":

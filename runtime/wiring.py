@@ -13,15 +13,14 @@ def platform_from(settings: Settings) -> Platform:
 
 
 def _local(settings: Settings) -> Platform:
-    from platforms.local.registry import LocalRegistry
-    from platforms.local.scorer import LocalScorer
-
     from platforms.local.audit import LocalAudit
     from platforms.local.evidence import LocalEvidence
     from platforms.local.feature_store import LocalFeatureStore
     from platforms.local.inventory import LocalInventory
     from platforms.local.manifests import LocalManifests
     from platforms.local.notifier import LocalNotifier
+    from platforms.local.registry import LocalRegistry
+    from platforms.local.scorer import LocalScorer
     from platforms.local.serving_port import LocalServing
     from platforms.local.traffic import LocalTrafficLog
     from platforms.local.trainer import LocalTrainer

@@ -1,5 +1,6 @@
 """Workers: which workflows and activities run on which queue, and how they end."""
 
+import argparse
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -84,9 +85,9 @@ def build_worker(
 
 
 def read_queues(text: str) -> Sequence[str]:
-    """Raises: ValueError."""
+    """Raises: ArgumentTypeError."""
     chosen = [q.strip() for q in text.split(",") if q.strip()]
     unknown = sorted(set(chosen) - set(QUEUES))
     if unknown or not chosen:
-        raise ValueError(f"--queues takes {' and '.join(QUEUES)}, separated by a comma; found {text!r}")
+        raise argparse.ArgumentTypeError(f"takes {' and '.join(QUEUES)}, separated by a comma; found {text!r}")
     return chosen
