@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -19,6 +19,8 @@ from demo.watch import Loop, Moment, Periods, StuckError
 from platforms.local.feature_store import LocalFeatureStore
 
 PAUSE_SECONDS = 0.1
+GLANCE_SECONDS = 0.25
+"""Between two looks at a remediation at work: each look is a query, which costs the worker."""
 PATIENCE_SECONDS = 90.0
 """Longest wait for one thing of the loop that doesn't wait for a person."""
 MEANWHILE = timedelta(days=2)
@@ -80,21 +82,21 @@ class Drive:
 
     async def counts(self) -> dict[str, int]:
         """Alarms by fate, as the lifecycle counts them."""
-        return (await self._look()).state.counts
+        return (await self._patiently(self.loop.look)).state.counts
 
     async def settle(self) -> bool:
         """Give the loop time until only labels can move it on; says whether no incident is open."""
         began = time.monotonic()
         while True:
             self.check()
-            moment = await self._look()
+            moment = await self._patiently(self.loop.glance)
             self.news.moment(moment)
             if moment.idle or moment.waits_for_labels(self.known, self.policy.rollout.watch + self.policy.data.label_delay):
                 return moment.idle
             if await self._act(moment):
                 began = time.monotonic()
             _check_patience(began, moment.status.sentence if moment.status else "an alarm waits to be judged")
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(GLANCE_SECONDS)
 
     async def _act(self, moment: Moment) -> bool:
         """Do the world's part; says whether that may take as long as it likes."""
@@ -148,14 +150,14 @@ class Drive:
     async def known_alarm(self, alarm: str) -> None:
         """Wait until the lifecycle has the alarm."""
         began = time.monotonic()
-        while not (await self._look()).knows(alarm):
+        while not (await self._patiently(self.loop.look)).knows(alarm):
             self.check()
             _check_patience(began, f"alarm {alarm} has not reached the lifecycle")
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _look(self) -> Moment:
+    async def _patiently(self, look: Callable[[], Awaitable[Moment | None]]) -> Moment:
         began = time.monotonic()
-        while (moment := await self.loop.look()) is None:
+        while (moment := await look()) is None:
             self.check()
             _check_patience(began, "the lifecycle doesn't answer")
             await asyncio.sleep(PAUSE_SECONDS)

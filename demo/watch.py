@@ -17,6 +17,8 @@ from runtime.errors import StartError
 QUERY_SECONDS = timedelta(seconds=10)
 _RETRIED = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.UNAVAILABLE, RPCStatusCode.NOT_FOUND)
 
+_ENDING = (Stage.CLEANUP, Stage.CLOSED)
+
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
@@ -55,19 +57,33 @@ class Moment:
 
 
 class Loop:
-    """Reads one endpoint's lifecycle and its open remediation."""
+    """Reads one endpoint's lifecycle and its open remediation, with one query at a time where that tells all."""
 
     def __init__(self, client: Client, endpoint: str) -> None:
         self._client = client
         self._lifecycle = lifecycle_id(endpoint)
+        self._state: LifecycleState | None = None
 
     async def look(self) -> Moment | None:
-        """None where the loop can't say yet: a worker is busy, or a workflow has not begun."""
+        """The lifecycle and its open remediation. None where they can't say yet: a worker is busy, a workflow has not begun."""
         lifecycle = await self._query(self._lifecycle, LifecycleStatus)
         if lifecycle is None:
             return None
-        opened = lifecycle.state.open
-        return Moment(lifecycle.state, await self._query(opened.workflow_id, RemediationStatus) if opened else None)
+        self._state = lifecycle.state
+        return await self._with_open(lifecycle.state)
+
+    async def glance(self) -> Moment | None:
+        """As `look`, but while a remediation is at work the lifecycle isn't asked again: it only waits for it."""
+        if self._state is None or self._state.open is None:
+            return await self.look()
+        moment = await self._with_open(self._state)
+        return await self.look() if moment is None or moment.stage in _ENDING else moment
+
+    async def _with_open(self, state: LifecycleState) -> Moment | None:
+        if state.open is None:
+            return Moment(state, None)
+        status = await self._query(state.open.workflow_id, RemediationStatus)
+        return Moment(state, status) if status else None
 
     async def _query(self, workflow: str, answer: type[Answer]) -> Answer | None:
         handle = self._client.get_workflow_handle(workflow)
