@@ -27,9 +27,11 @@ HIGHER_IS_BETTER = {
 }
 """Every metric that the gate compares, in the order in which people read them."""
 
-_AUC_BINS = 512
-"""Draws of the AUC see scores in 512 quantile bins, an error below .001 that cancels in the interval's width."""
-_CHUNK = 250
+_AUC_BINS = 128
+"""Draws of the AUC see scores in 128 bins of equal count; the point is exact, and the interval is centred on it."""
+_SINGLE = 6
+"""Columns before those that come in bins: rows, positives, found, right, log loss, Brier."""
+_CELLS = 2_000_000
 _STEEPEST = 1e6
 
 
@@ -98,10 +100,11 @@ def _day_index(day: Days) -> Days:
 
 
 def _draws(days: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """How often each day was drawn, shape (up to 250, days), `resamples` lines in all."""
+    """How often each day was drawn, shape (lines, days), `resamples` lines in all; in chunks that bound the memory."""
     rng = np.random.default_rng(seed)
-    for start in range(0, resamples, _CHUNK):
-        lines = min(_CHUNK, resamples - start)
+    chunk = max(1, _CELLS // max(days, 2 * _AUC_BINS))
+    for start in range(0, resamples, chunk):
+        lines = min(chunk, resamples - start)
         picked = rng.integers(0, days, size=(lines, days)) + np.arange(lines)[:, None] * days
         yield np.bincount(picked.ravel(), minlength=lines * days).reshape(lines, days).astype(np.float64)
 
@@ -124,22 +127,35 @@ def _student(z: float, freedom: int) -> float:
 
 
 class _Statistics:
-    """One model's metrics as sums per day; a line of weights (how often each day counts) gives the metrics."""
+    """One model's metrics as sums per day; a line of weights (how often each day counts) gives the metrics.
+
+    All sums stand in one table of shape (days, columns), so that a chunk of draws is one matrix product.
+    """
 
     def __init__(self, label: Floats, score: Floats, day: Days, threshold: float) -> None:
         self._day, self.days = day, int(day.max()) + 1
         positive = label == 1
-        self._rows = self._sum(np.ones(len(label)))
-        self._positives = self._sum(positive.astype(np.float64))
-        self._found = self._sum((positive & (score >= threshold)).astype(np.float64))
-        self._right = self._sum(((score >= threshold) == positive).astype(np.float64))
-        self._log_loss = self._sum(metrics.row_log_loss(label, score))
-        self._brier = self._sum(metrics.row_brier(label, score))
-        self._gap = self._table(metrics.calibration_bins(score), 10, score - label)
+        ones = np.ones(len(label))
         ranked = _quantile_bins(score)
-        self._ranked_positives = self._table(ranked, _AUC_BINS, positive.astype(np.float64))
-        self._ranked_negatives = self._table(ranked, _AUC_BINS, (~positive).astype(np.float64))
-        self._full_days = self._rows >= np.median(self._rows) / 2
+        single = (
+            ones,
+            positive * ones,
+            (positive & (score >= threshold)) * ones,
+            ((score >= threshold) == positive) * ones,
+            metrics.row_log_loss(label, score),
+            metrics.row_brier(label, score),
+        )
+        self._sums = np.hstack(
+            [
+                *(self._binned_sums(np.zeros(len(label), dtype=np.int64), 1, value) for value in single),
+                self._binned_sums(metrics.calibration_bins(score), metrics.BINS, score - label),
+                self._binned_sums(ranked, _AUC_BINS, positive * ones),
+                self._binned_sums(ranked, _AUC_BINS, ~positive * ones),
+            ]
+        )
+        rows = self._sums[:, 0]
+        self._full_days = rows >= np.median(rows) / 2
+        self._daily_log_loss = self._sums[:, 4] / rows
         self._binned = {name: float(value[0]) for name, value in self.drawn(np.ones((1, self.days))).items()}
         self.point = self._binned | {"auc": metrics.auc(label, score)}
 
@@ -149,41 +165,39 @@ class _Statistics:
 
     def drawn(self, weights: Floats) -> dict[str, Floats]:
         """Metrics under `weights` of shape (b, days); each of shape (b,)."""
-        total = weights @ self._rows
-        mean_log_loss = (weights @ self._log_loss) / total
+        sums = weights @ self._sums
+        total, positives, found, right, log_loss, brier = sums[:, :_SINGLE].T
+        gaps, ranked = sums[:, _SINGLE : _SINGLE + metrics.BINS], sums[:, _SINGLE + metrics.BINS :]
         return {
-            "log_loss": mean_log_loss,
-            "brier": (weights @ self._brier) / total,
-            "accuracy": (weights @ self._right) / total,
-            "recall": (weights @ self._found) / np.maximum(weights @ self._positives, 1),
-            "auc": self._auc(weights),
-            "calibration_error": np.abs(weights @ self._gap).sum(axis=1) / total,
-            "worst_day_log_loss": self._worst_day(weights, mean_log_loss),
+            "log_loss": log_loss / total,
+            "brier": brier / total,
+            "accuracy": right / total,
+            "recall": found / np.maximum(positives, 1),
+            "auc": _binned_auc(ranked[:, :_AUC_BINS], ranked[:, _AUC_BINS:]),
+            "calibration_error": np.abs(gaps).sum(axis=1) / total,
+            "worst_day_log_loss": self._worst_day(weights, log_loss / total),
         }
-
-    def _auc(self, weights: Floats) -> Floats:
-        positives, negatives = weights @ self._ranked_positives, weights @ self._ranked_negatives
-        below = np.cumsum(negatives, axis=1) - negatives / 2
-        pairs = positives.sum(axis=1) * negatives.sum(axis=1)
-        wins = (positives * below).sum(axis=1)
-        return np.where(pairs > 0, wins / np.maximum(pairs, 1), 0.5)
 
     def _worst_day(self, weights: Floats, otherwise: Floats) -> Floats:
         """Largest daily mean log loss among days with at least half the rows of the median day: the rest is noise."""
-        daily = np.where((weights > 0) & self._full_days, self._log_loss / self._rows, -1.0).max(axis=1)
+        daily = np.where((weights > 0) & self._full_days, self._daily_log_loss, -1.0).max(axis=1)
         return np.where(daily >= 0, daily, otherwise)
 
-    def _sum(self, value: Floats) -> Floats:
-        total: Floats = np.bincount(self._day, weights=value, minlength=self.days).astype(np.float64)
-        return total
-
-    def _table(self, bin_of: Days, bins: int, value: Floats) -> Floats:
+    def _binned_sums(self, bin_of: Days, bins: int, value: Floats) -> Floats:
+        """Sums of `value` by day and bin, shape (days, bins)."""
         flat: Floats = np.bincount(self._day * bins + bin_of, weights=value, minlength=self.days * bins).astype(np.float64)
         return flat.reshape(self.days, bins)
 
 
+def _binned_auc(positives: Floats, negatives: Floats) -> Floats:
+    """AUC from counts by score bin, both of shape (b, bins); pairs within a bin count half."""
+    below = np.cumsum(negatives, axis=1) - negatives / 2
+    pairs = positives.sum(axis=1) * negatives.sum(axis=1)
+    return np.where(pairs > 0, (positives * below).sum(axis=1) / np.maximum(pairs, 1), 0.5)
+
+
 def _quantile_bins(score: Floats) -> Days:
-    """Bin of each row by rank, equal scores together; exact as long as there are at most 512 different scores."""
+    """Bin of each row by rank, equal scores together; exact as long as there are at most 128 different scores."""
     different, index = np.unique(score, return_inverse=True)
     if len(different) <= _AUC_BINS:
         return index.astype(np.int64)

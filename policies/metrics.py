@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 
 _CLIP = 1e-6
 """A certain and wrong answer costs 13.8 nats, not infinity."""
-_BINS = 10
+BINS = 10
 
 
 def accuracy(label: Floats, score: Floats, threshold: float) -> float:
@@ -64,13 +64,13 @@ def calibration_error(label: Floats, score: Floats) -> float:
     Equal scores share a bin, so the figure does not depend on the order of the rows.
     """
     bin_of = calibration_bins(score)
-    gap = np.bincount(bin_of, weights=score - label, minlength=_BINS)
+    gap = np.bincount(bin_of, weights=score - label, minlength=BINS)
     return float(np.abs(gap).sum() / len(label))
 
 
 def calibration_bins(score: Floats) -> NDArray[np.intp]:
     """Bin 0 to 9 of each row, shape (n,), by deciles of `score`."""
-    edges = np.quantile(score, np.arange(1, _BINS) / _BINS)
+    edges = np.quantile(score, np.arange(1, BINS) / BINS)
     return np.searchsorted(edges, score, side="right")
 
 
@@ -80,7 +80,7 @@ def score_shift(reference: Floats, other: Floats) -> float:
     Bins are the deciles of `reference`; each count gets half a row more, so that an empty bin stays finite.
     The two samples may differ in length. Above .25 the distribution is usually called changed.
     """
-    edges = np.unique(np.quantile(reference, np.arange(1, _BINS) / _BINS))
+    edges = np.unique(np.quantile(reference, np.arange(1, BINS) / BINS))
     expected, found = _shares(reference, edges), _shares(other, edges)
     return float(np.sum((found - expected) * np.log(found / expected)))
 
