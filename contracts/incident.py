@@ -168,7 +168,9 @@ class LifecycleState(Contract):
     seen: tuple[str, ...] = ()
     """Ids of alarms, hashed, the last 1,000, so that a repeated one is known across runs."""
     counts: dict[str, int] = Field(default_factory=dict)
-    """Alarms by fate, plus 'quarantined', over the endpoint's life."""
+    """Alarms by fate, plus 'quarantined' signals, over the endpoint's life."""
+    outcomes: dict[str, int] = Field(default_factory=dict)
+    """Closed incidents by outcome, plus 'rollback_done' and 'rollback_failed' for operators' rollbacks."""
     quarantine: tuple[QuarantinedSignal, ...] = ()
     refused: tuple[RefusedDecision, ...] = ()
     history: tuple[IncidentSummary, ...] = ()

@@ -132,10 +132,12 @@ async def workers(client: Client, platform: Platform, queue: str, *, training: b
             yield
 
 
-async def start_lifecycle(client: Client, queue: str, endpoint: str) -> WorkflowHandle[Any, Any]:
+async def start_lifecycle(
+    client: Client, queue: str, endpoint: str, state: LifecycleState | None = None
+) -> WorkflowHandle[Any, Any]:
     return await client.start_workflow(
         EndpointLifecycle.run,
-        LifecycleState(endpoint=endpoint),
+        state or LifecycleState(endpoint=endpoint),
         id=lifecycle_id(endpoint),
         task_queue=queue,
     )

@@ -5,7 +5,13 @@ from collections.abc import Sequence
 
 from temporalio import workflow
 from temporalio.common import RawValue, WorkflowIDReusePolicy
-from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, FailureError
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+)
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 from activities.following import FollowActivities
@@ -51,8 +57,16 @@ class Incidents:
         if not alarms:
             return
         request = self._request(alarms)
-        with within(request.trace):
-            handle = await self._start(request)
+        incident = _open_incident(request)
+        self._ledger.opening(incident)
+        self._ledger.show("incident")
+        try:
+            with within(request.trace):
+                handle = await self._start(request, incident.workflow_id)
+        except WorkflowAlreadyStartedError:
+            self._ledger.was_there_before(incident, alarms)
+            return
+        self._ledger.opened(incident, alarms)
         self._following = asyncio.ensure_future(_result(handle, request))
 
     def _request(self, alarms: Sequence[Alarm]) -> RemediationRequest:
@@ -69,17 +83,7 @@ class Incidents:
             trace=next((a.trace for a in alarms if a.trace), None),
         )
 
-    async def _start(self, request: RemediationRequest) -> ChildWorkflowHandle[Remediation, IncidentReport]:
-        workflow_id = remediation_id(request.endpoint, request.incident)
-        incident = OpenIncident(
-            incident=request.incident,
-            workflow_id=workflow_id,
-            as_of=max(a.as_of for a in request.alarms),
-            severity=request.severity,
-            started=workflow.now(),
-        )
-        self._ledger.opened(incident, request.alarms)
-        self._ledger.show("incident")
+    async def _start(self, request: RemediationRequest, workflow_id: str) -> ChildWorkflowHandle[Remediation, IncidentReport]:
         return await workflow.start_child_workflow(
             Remediation.run,
             request,
@@ -146,6 +150,16 @@ class Incidents:
             ),
         )
         return asyncio.ensure_future(_rollback_result(handle, state.endpoint))
+
+
+def _open_incident(request: RemediationRequest) -> OpenIncident:
+    return OpenIncident(
+        incident=request.incident,
+        workflow_id=remediation_id(request.endpoint, request.incident),
+        as_of=max(a.as_of for a in request.alarms),
+        severity=request.severity,
+        started=workflow.now(),
+    )
 
 
 async def _rollback_result(handle: ChildWorkflowHandle[Rollback, RollbackReport], endpoint: str) -> RollbackReport:

@@ -101,8 +101,16 @@ class Ledger:
     def opened(self, incident: OpenIncident, alarms: Sequence[Alarm]) -> None:
         fates = [AlarmFate.OPENED] + [AlarmFate.JOINED] * (len(alarms) - 1)
         pairs = zip(alarms, fates, strict=True)
-        self._change(open=incident)
         self.settle_alarms([AlarmRecord(id=a.id, fate=fate, incident=incident.incident) for a, fate in pairs])
+
+    def opening(self, incident: OpenIncident) -> None:
+        self._change(open=incident)
+
+    def was_there_before(self, incident: OpenIncident, alarms: Sequence[Alarm]) -> None:
+        """The incident that these alarms would open has been worked on already: an id older than what `seen` keeps."""
+        self._change(open=None)
+        why = f"{incident.incident} was opened by this alarm before"
+        self.settle_alarms([AlarmRecord(id=a.id, fate=AlarmFate.DUPLICATE, reason=why) for a in alarms])
 
     def tokens(self, policy: EndpointPolicy, alarms: Sequence[Alarm]) -> float:
         return intake.tokens_at(
@@ -130,7 +138,7 @@ class Ledger:
             promoted_as_of=report.as_of if report.outcome is Outcome.PROMOTED else self.state.promoted_as_of,
             history=(*self.state.history, _summary(report))[-HISTORY:],
         )
-        self._count(f"incidents_{report.outcome.value}")
+        self._tally(report.outcome.value)
         self._join_what_it_covered(report)
 
     def _join_what_it_covered(self, report: IncidentReport) -> None:
@@ -139,7 +147,11 @@ class Ledger:
         self.settle_alarms([AlarmRecord(id=a.id, fate=AlarmFate.JOINED, incident=report.incident) for a in covered])
 
     def rolled_back(self, report: RollbackReport) -> None:
-        self._count("rollbacks_done" if report.done else "rollbacks_failed")
+        self._tally("rollback_done" if report.done else "rollback_failed")
+
+    def _tally(self, outcome: str) -> None:
+        outcomes = self.state.outcomes
+        self._change(outcomes={**outcomes, outcome: outcomes.get(outcome, 0) + 1})
 
     def show(self, stage: str) -> None:
         """Search attributes change only with what people search for; the details are free."""

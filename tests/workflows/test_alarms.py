@@ -148,3 +148,27 @@ async def test_alarms_sent_while_no_worker_runs_and_before_any_policy_are_kept(c
 
         await until(done, "a closed incident")
         await lifecycle.terminate()
+
+
+async def test_an_alarm_older_than_memory_does_not_open_its_incident_twice(
+    temporal_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    world = World()
+    world.champion(quality=0.6)
+    policy = a_policy(intake={"cool_down": "0s"})
+    async with running_loop(temporal_env, world, task_queue, policy) as loop:
+        await loop.alarm()
+        await loop.closed()
+        forgotten = (await loop.status()).state.model_copy(update={"seen": (), "history": ()})
+        await loop.lifecycle.terminate("starts again with a short memory")
+        await start_lifecycle(loop.client, task_queue, world.endpoint, forgotten)
+        await loop.alarm()
+
+        async def recognised() -> bool:
+            return (await loop.status()).state.counts.get("duplicate", 0) == 1
+
+        await until(recognised, "the duplicate")
+        status = await loop.status()
+    assert status.stage == "idle"
+    assert "opened by this alarm before" in status.state.recent[-1].reason
+    assert world.events() == ["decided", "closed"]
