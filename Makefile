@@ -23,10 +23,9 @@ test: environment ## all tests (ARGS="tests/policies -q" runs some)
 	@$(VENV)/python -m pytest $(ARGS)
 
 check: environment ## format, lint, types and layers
-	@echo "ruff format --check"; $(VENV)/python -m ruff format --check . || { echo "mend it with: $(VENV)/ruff format ."; exit 1; }
-	@echo "ruff check"; $(VENV)/python -m ruff check .
-	@echo "mypy"; $(VENV)/python -m mypy
-	@echo "lint-imports"; $(VENV)/lint-imports
+	@failed=; for step in "-m ruff format --check ." "-m ruff check ." "-m mypy" "$(VENV)/lint-imports"; do \
+		echo "$${step#-m }"; $(VENV)/python $$step || failed=yes; \
+	done; test -z "$$failed" || { echo "make check found something, see above; $(VENV)/ruff format . mends the format" >&2; exit 1; }
 
 up: environment ## start everything here without containers: Temporal, workers, bridge, serving, monitor (FLEET=file)
 	@$(VENV)/python -m runtime.processes up $(if $(FLEET),--fleet "$(FLEET)")
