@@ -137,12 +137,18 @@ def claims(summary: Summary) -> list[Claim]:
             ours.log_loss < never.log_loss,
             f"{ours.log_loss:.3f} against {never.log_loss:.3f}",
         ),
-        Claim("promoted by itself at least once", promoted.auto >= 1, f"{promoted.auto} times"),
-        Claim("a review was decided", decided >= 1, f"{decided} reviews"),
+        Claim("promoted by itself at least once", promoted.auto >= 1, _some(promoted.auto, "promotion")),
+        Claim("a review was decided", decided >= 1, _some(decided, "review")),
         Claim("no request failed", summary.failed_requests == 0, f"{summary.failed_requests} of {summary.requests:,}"),
-        Claim("nothing temporary is left", summary.temporary_resources_left == 0, f"{summary.temporary_resources_left} things"),
-        Claim("the audit chain holds", audit.verified, f"{audit.records} records"),
+        Claim(
+            "nothing temporary is left", summary.temporary_resources_left == 0, _some(summary.temporary_resources_left, "thing")
+        ),
+        Claim("the audit chain holds", audit.verified, _some(audit.records, "record")),
     ]
+
+
+def _some(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _count(names: Iterable[str]) -> dict[str, int]:

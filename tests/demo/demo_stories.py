@@ -68,7 +68,7 @@ def incident(
     promoted = outcome in (Outcome.PROMOTED, Outcome.ROLLED_BACK)
     facts = Closed(
         outcome=outcome,
-        sentence=f"It ended as {outcome.value}.",
+        sentence=f"It ended as {outcome.value} <script>.",
         alarms=(Alarm(id=f"a{week}", endpoint="bikes", kind=kind, as_of=as_of),),
         judgement=judgement(),
         review=_review(review) if review else None,
