@@ -165,7 +165,7 @@ class _Statistics:
 
     def drawn(self, weights: Floats) -> dict[str, Floats]:
         """Metrics under `weights` of shape (b, days); each of shape (b,)."""
-        sums = weights @ self._sums
+        sums = np.einsum("bd,dk->bk", weights, self._sums)  # not BLAS, whose threads spin on small products and reorder sums
         total, positives, found, right, log_loss, brier = sums[:, :_SINGLE].T
         gaps, ranked = sums[:, _SINGLE : _SINGLE + metrics.BINS], sums[:, _SINGLE + metrics.BINS :]
         return {
