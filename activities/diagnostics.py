@@ -126,6 +126,8 @@ def _signed(value: float) -> str:
 def _result(compared: Comparison, judgement: Judgement) -> str:
     if compared.metric == judgement.primary:
         return "primary: decides"
+    if compared.metric in {"log_loss", "brier"}:
+        return "has to gain, too"
     if compared.margin is None:
         return "for information"
     return "guard holds" if compared.held else "guard fails: worse by more than its margin"
