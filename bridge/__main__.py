@@ -1,5 +1,6 @@
 """`python -m bridge`: serve until SIGTERM or Ctrl-C, then finish what was begun."""
 
+import argparse
 import asyncio
 import contextlib
 import os
@@ -73,5 +74,11 @@ def run(settings: Settings) -> int:
     return 0
 
 
+def main() -> int:
+    explained = "Settings come from the environment: HOMEOSTAT_BRIDGE_HOST, HOMEOSTAT_BRIDGE_PORT, HOMEOSTAT_BRIDGE_TOKEN."
+    argparse.ArgumentParser(prog="python -m bridge", description="The alarm bridge: POST /alarms.", epilog=explained).parse_args()
+    return enter(run)
+
+
 if __name__ == "__main__":
-    raise SystemExit(enter(run))
+    raise SystemExit(main())

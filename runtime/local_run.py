@@ -20,6 +20,8 @@ WORKER_GRACE_SECONDS = 30.0
 """More than a draining worker gives its steps, so that they end in order."""
 SERVING_GRACE_SECONDS = 25.0
 """More than the supervisor waits for its instances to drain."""
+BRIDGE_GRACE_SECONDS = 20.0
+"""More than the bridge gives the calls that have begun."""
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
@@ -58,7 +60,7 @@ class LocalRun:
                 training,
                 grace_seconds=WORKER_GRACE_SECONDS,
             ),
-            Process("bridge", [python, "-m", "bridge"], env, bridge),
+            Process("bridge", [python, "-m", "bridge"], env, bridge, grace_seconds=BRIDGE_GRACE_SECONDS),
             Process("serving", [python, "-m", "platforms.local.serving"], env, serving, grace_seconds=SERVING_GRACE_SECONDS),
             Process("monitor", [python, "-m", "platforms.local.monitor", "--fleet", str(self.fleet)], env, self._monitor_loops),
         ]

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-from pydantic import ValidationError
 
+from runtime.entry import read_settings
 from runtime.errors import Misconfigured, PortTaken, StartError
 from runtime.local_run import LocalRun, embedded_address, on_embedded_server
 from runtime.process_group import HomeInUse, Process, ProcessFailed, ProcessGroup, Running, ending_on_signals, to_stdout
@@ -140,19 +140,12 @@ def main(arguments: list[str] | None = None) -> int:
         "idle": idle,
     }
     try:
-        return verbs[given.verb](_settings())
+        return verbs[given.verb](read_settings())
     except StartError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-
-
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise Misconfigured(f"the environment has a HOMEOSTAT_ variable that can't be used: {error}") from error
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ def test_a_setting_that_can_not_be_used_is_named(home: Home) -> None:
     done = home.run("status")
     home.environment["HOMEOSTAT_BRIDGE_PORT"] = str(home.bridge)
     assert done.returncode == 78
-    assert "bridge_port" in done.stderr
+    assert "HOMEOSTAT_BRIDGE_PORT" in done.stderr
 
 
 def test_the_embedded_server_is_found_whatever_is_configured_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
