@@ -1,8 +1,6 @@
 """The operator's command line; `python starter.py --help` lists what it can do."""
 
-import sys
-
-from console.main import main
+from console.main import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import signal
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -13,6 +12,7 @@ import structlog
 from runtime import telemetry
 from runtime.client import connect
 from runtime.entry import enter
+from runtime.leaving import leave
 from runtime.settings import Settings
 from runtime.wiring import platform_from
 from runtime.workers import build_worker, read_queues
@@ -46,4 +46,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

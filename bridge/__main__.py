@@ -16,6 +16,7 @@ from bridge.forward import Forwarder
 from runtime.client import connect
 from runtime.entry import enter
 from runtime.errors import PortTaken
+from runtime.leaving import leave
 from runtime.settings import Settings
 from runtime.telemetry import Telemetry, tracing
 
@@ -81,4 +82,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

@@ -6,10 +6,11 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from console.exits import Exit, Halt
 from console.parser import build_parser
+from runtime.leaving import leave
 
 if TYPE_CHECKING:
     from console.call import Call
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 Handler = Callable[["Call"], Awaitable["Answer"]]
 _INTERRUPTED = 130
+
+
+def run() -> NoReturn:
+    """What `starter.py` does."""
+    leave(main())
 
 
 def main(words: Sequence[str] | None = None) -> int:

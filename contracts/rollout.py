@@ -100,7 +100,7 @@ class Promotion(Contract):
 
     manifest: Manifest
     deployment: Deployment
-    former: ModelRef | None
+    former: ModelRef | None = None
     """Champion before; None at the first promotion."""
 
 

@@ -22,6 +22,7 @@ from demo.summary import Summary, claims
 from platforms.errors import PlatformError
 from runtime.errors import StartError
 from runtime.fleet_file import load
+from runtime.leaving import leave
 from runtime.settings import Settings
 from runtime.wiring import platform_from
 
@@ -95,4 +96,4 @@ def _weeks(text: str) -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
-    sys.exit(main())
+    leave(main())

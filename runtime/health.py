@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from runtime.errors import StartError
+from runtime.leaving import leave
 from runtime.readiness import http_ready, lock_held
 from runtime.settings import MAIN_QUEUE, TRAINING_QUEUE
 
@@ -42,4 +43,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

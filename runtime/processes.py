@@ -14,6 +14,7 @@ import psutil
 
 from runtime.entry import read_settings
 from runtime.errors import Misconfigured, PortTaken, StartError
+from runtime.leaving import leave
 from runtime.local_run import LocalRun, embedded_address, on_embedded_server
 from runtime.process_group import HomeInUse, Process, ProcessFailed, ProcessGroup, Running, ending_on_signals, to_stdout
 from runtime.process_records import Record, Records
@@ -149,4 +150,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

@@ -26,6 +26,7 @@ from runtime import search_attributes
 from runtime.client import DATA_CONVERTER
 from runtime.entry import enter
 from runtime.errors import Misconfigured, PortTaken, StartError
+from runtime.leaving import leave
 
 LOOPBACK: Final = "127.0.0.1"
 START_SECONDS: Final = 30.0
@@ -188,4 +189,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

@@ -15,8 +15,9 @@ def decided_by(review: ReviewOutcome | None) -> str:
         return "no review was needed"
     if review.resolution is Resolution.EXPIRED or review.decision is None:
         return "nobody answered in time and the declared default applies"
-    note = f": {review.decision.note}" if review.decision.note else ""
-    return f"{review.resolution.value} by {review.decision.reviewer} ({review.identity}){note}"
+    what = "approval" if review.decision.approve else "rejection"
+    note = f": {review.decision.note.rstrip('. ')}" if review.decision.note else ""
+    return f"{what} by {review.decision.reviewer} ({review.identity}){note}"
 
 
 def cause(error: BaseException) -> str:

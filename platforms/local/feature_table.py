@@ -6,6 +6,7 @@ A file is written once and never changed.
 
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -28,6 +29,8 @@ RESERVED: Final = (ID, EVENT_TIME, LABEL_TIME, VERSION)
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 
 _TABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_SETTLED_NS = 1_000_000_000
+"""A folder's time stamp can stand still for some milliseconds of changes; from this age on it tells them apart."""
 _SYNC_ALL = 16
 """From this many files on, one sync of the file system is cheaper than one for each file."""
 
@@ -42,6 +45,7 @@ class FeatureTable:
         self.root = root
         self.folder = root / name
         self._newest_label: dict[Path, datetime | None] = {}
+        self._listed: dict[Path, tuple[int, list[Path]]] = {}
 
     def append(self, rows: pa.Table) -> int:
         """Add rows, one file a day, each file whole or not at all; returns how many.
@@ -74,8 +78,20 @@ class FeatureTable:
     def files(self, start: datetime, end: datetime) -> list[Path]:
         """Files of the days that [start, end) touches, in order."""
         days = [day for day in self.days() if start.date() <= day <= end.date()]
-        folders = [self.folder / f"day={day}" for day in days]
-        return [path for folder in folders for path in sorted(folder.glob("*.parquet")) if not path.name.startswith(".")]
+        return [path for day in days for path in self._day_files(self.folder / f"day={day}")]
+
+    def _day_files(self, folder: Path) -> list[Path]:
+        """A day's files in order; a folder that nobody has touched for a while isn't read again."""
+        with platform_errors(folder):
+            touched = folder.stat().st_mtime_ns
+            known = self._listed.get(folder)
+            if known is not None and known[0] == touched:
+                return known[1]
+            found = sorted(e.name for e in os.scandir(folder) if e.name.endswith(".parquet") and not e.name.startswith("."))
+        files = [folder / name for name in found]
+        if time.time_ns() - touched > _SETTLED_NS:
+            self._listed[folder] = (touched, files)
+        return files
 
     def newest_label(self) -> datetime | None:
         """The latest label time of any row, or None; files never change, so each one's footer is read once.
