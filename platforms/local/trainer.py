@@ -22,8 +22,19 @@ from platforms.local.tagged import TAGS, Tagged
 MAX_ATTEMPTS: Final = 5
 """How often a job that dies without a word is started again."""
 _ROOT: Final = Path(__file__).resolve().parents[2]
-_PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
-"""All that the training process gets to see of the worker's environment: no tokens."""
+_PASSED_ON: Final = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "PYTHONPATH",
+    "VIRTUAL_ENV",
+    "HOMEOSTAT_GROUP",
+)
+"""All that the training process gets to see of the worker's environment: no tokens. The group lets `make down` find it."""
 _LOCK_TRIES: Final = 5
 _LOCK_PAUSE: Final = 0.01
 _STOP_SECONDS: Final = 10.0
