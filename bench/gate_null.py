@@ -128,7 +128,7 @@ def measure(seen: Sequence[Look]) -> dict[str, float]:
     month = timedelta(days=30)
     return {
         **_null(seen),
-        **_power("refresh_60_to_90_days", [x.judged(x.stale, x.longer, newer=month) for x in seen]),
+        **_power("refresh_stale_to_90_days", [x.judged(x.stale, x.longer, newer=month) for x in seen]),
         **_power("refresh_30_to_90_days", [x.judged(x.equal[0], x.longer, newer=month) for x in seen]),
         **_power("refresh_stale_to_fresh", [x.judged(x.stale, x.equal[0], newer=month) for x in seen]),
         **_power("refresh_fresh_to_stale", [x.judged(x.equal[0], x.stale, newer=month) for x in seen]),

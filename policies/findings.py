@@ -69,7 +69,13 @@ def on_urgency(sample: Sample, gate: GatePolicy, kind: GateKind, weeks: float | 
 
 
 def on_guards(sample: Sample, margins: Mapping[str, float], alpha: float) -> Iterator[Finding]:
-    """No guard may be worse by more than its margin."""
+    """No guard may be worse by more than its margin; held on the point estimate.
+
+    A proof of 'not worse by more than two points' needs a whole interval above minus two points, and on 336 rows that
+    interval is about eight points wide. Measured on the hourly bikes, demanding it would hold back a third of the better
+    refreshes (46 % of looks promoted, 31 % with proof; `python -m bench.gate_null`) and hardly a worse one. The primary
+    carries the burden of proof; a guard catches the trade that the primary does not see.
+    """
     for metric in (m for m in HIGHER_IS_BETTER if m in margins):
         gain, margin = sample.found[metric], margins[metric]
         figures = f"{against(metric, gain)}, margin {number(margin)}, gain's {interval(gain, alpha)}"
