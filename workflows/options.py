@@ -21,6 +21,19 @@ RENEW_AFTER_EVENTS = 8000
 """A lifecycle's history may grow to this before it continues as new, even where the server suggests nothing."""
 
 
+BUGS: tuple[type[BaseException], ...] = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a plain bug raises: it fails a remediation, so that its lifecycle goes on. Not `Exception`, which would name Temporal's
+NondeterminismError, too: an unpatched change then has to wait for its repair, not to fail every open incident uncleaned."""
+
+
 class Options(TypedDict, total=False):
     task_queue: str
     start_to_close_timeout: timedelta

@@ -18,14 +18,14 @@ with workflow.unsafe.imports_passed_through():
     from policies import review as review_policy
     from policies.review import Route, Routing
 
-from workflows import inbox, notices, sentences
+from workflows import inbox, notices, options, sentences
 from workflows.progress import Progress
 from workflows.review_wait import ReviewWait
 from workflows.steps import Steps
 from workflows.telling import Telling
 
 
-@workflow.defn(failure_exception_types=[Exception])
+@workflow.defn(failure_exception_types=options.BUGS)
 class Remediation:
     @workflow.init
     def __init__(self, request: RemediationRequest) -> None:
@@ -95,7 +95,7 @@ class Remediation:
         evidence = await self._steps.evaluate(snapshot, champion, facts.judged, facts.refit)
         self._progress.learn(champion=champion, evidence=evidence)
         self._progress.enter(Stage.GATE, "The gate compares them.")
-        judgement = await self._steps.judge(snapshot, champion, evidence, facts.refit)
+        judgement = await self._steps.judge(snapshot, champion, evidence, facts.judged)
         self._progress.learn(judgement=judgement)
         return judgement
 

@@ -15,7 +15,7 @@ from activities.promotion import PromotionActivities
 from workflows import notices, options, sentences
 
 
-@workflow.defn(failure_exception_types=[Exception])
+@workflow.defn(failure_exception_types=options.BUGS)
 class Rollback:
     @workflow.run
     async def run(self, start: StartRollback) -> RollbackReport:

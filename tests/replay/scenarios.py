@@ -1,0 +1,210 @@
+"""The stories whose histories are kept: each runs one endpoint's loop and says which workflow runs tell it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+
+from contracts.fleet import EndpointPolicy
+from contracts.ids import lifecycle_id
+from contracts.incident import Accepted, LifecycleStatus, Stage
+from platforms.errors import TrainingFailed
+from runtime import search_attributes
+from runtime.client import DATA_CONVERTER
+from runtime.temporal_server import binary
+from tests.conftest import SERVER_FLAGS
+from tests.fakes import AS_OF, World, fake_platform
+from tests.stories import Loop, a_policy, an_alarm, start_lifecycle, until, workers
+
+REVIEWED = a_policy(review={"reviewers": ["ada"], "timeout": "24h", "remind_after": "8h"})
+UNWATCHED = a_policy(rollout={"watch": "0s"})
+
+
+def drifted(**changes: object) -> World:
+    """A champion that guesses worse than the challenger will."""
+    world = World(**changes)  # type: ignore[arg-type]
+    world.champion(quality=0.6)
+    return world
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a workflow. `run_id` None is the newest."""
+
+    name: str
+    workflow_id: str
+    run_id: str | None = None
+
+
+Story = Callable[[Loop], Awaitable[list[Run]]]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`tell` plays the story and names its runs, the lifecycle's apart. `renews` wants a server that soon suggests a renewal."""
+
+    tell: Story
+    world: Callable[[], World] = drifted
+    policy: EndpointPolicy = field(default_factory=a_policy)
+    renews: bool = False
+
+
+def regressing() -> World:
+    world = World(challenger_quality=0.3)
+    world.champion(quality=0.9)
+    return world
+
+
+async def _incident(loop: Loop) -> list[Run]:
+    """The remediation of the newest incident, once it has closed."""
+    status = await loop.closed()
+    await _settled(loop)
+    incident = status.state.history[-1].incident
+    return [Run("remediation", f"{loop.lifecycle.id}/incident/{incident}")]
+
+
+async def _settled(loop: Loop) -> None:
+    async def idle() -> bool:
+        return (await loop.status()).stage == "idle"
+
+    await until(idle, "an idle lifecycle")
+
+
+async def promotion_and_rollback(loop: Loop) -> list[Run]:
+    """Drift, promoted by itself, watched; then an operator goes back."""
+    await loop.alarm()
+    runs = await _incident(loop)
+    why = {"by": "ada", "reason": "complaints from support"}
+    accepted: Accepted = await loop.lifecycle.execute_update("rollback", why, result_type=Accepted)
+    await loop.client.get_workflow_handle(accepted.workflow_id).result()
+    await _settled(loop)
+    return [*runs, Run("rollback", accepted.workflow_id)]
+
+
+async def rejected(loop: Loop) -> list[Run]:
+    """A regression goes to a person, who rejects it by the update, with the evidence."""
+    await loop.alarm()
+    handle = await loop.in_stage(Stage.REVIEW)
+    digest = (await loop.incident_status(handle)).evidence
+    await handle.execute_update("decide", {"approve": False, "reviewer": "ada", "note": "worse", "evidence": digest})
+    return await _incident(loop)
+
+
+async def approved_by_signal(loop: Loop) -> list[Run]:
+    """A plain signal to the lifecycle, forwarded to the remediation, lets the challenger in."""
+    await loop.alarm()
+    await loop.in_stage(Stage.REVIEW)
+    await loop.lifecycle.signal("approve", {"reviewer": "ada", "note": "fresh data"})
+    return await _incident(loop)
+
+
+async def expired(loop: Loop) -> list[Run]:
+    """Reminded, then the deadline passes."""
+    await loop.alarm()
+    handle = await loop.in_stage(Stage.REVIEW)
+    await loop.env.fast_forward(handle, timedelta(hours=9))
+
+    async def reminded() -> bool:
+        return len(loop.world.notices) == 2
+
+    await until(reminded, "the reminder")
+    await loop.env.fast_forward(handle, timedelta(hours=16))
+    return await _incident(loop)
+
+
+async def deferred(loop: Loop) -> list[Run]:
+    """Short of labels: a day's wait, then another look."""
+    await loop.alarm()
+    handle = await loop.in_stage(Stage.DEFERRED)
+    await loop.env.fast_forward(handle, timedelta(days=1, minutes=1))
+    return await _incident(loop)
+
+
+async def cancelled(loop: Loop) -> list[Run]:
+    """Cancelled while both jobs train."""
+    await loop.alarm()
+    handle = await loop.in_stage(Stage.TRAIN)
+
+    async def running() -> bool:
+        return len(loop.world.jobs) == 2
+
+    await until(running, "two jobs")
+    await handle.cancel()
+    return await _incident(loop)
+
+
+async def one_incident(loop: Loop) -> list[Run]:
+    """Nothing but an alarm: the world decides how it ends."""
+    await loop.alarm()
+    return await _incident(loop)
+
+
+async def renewal(loop: Loop) -> list[Run]:
+    """Continue-as-new under an open incident, which the next run follows, decides on and settles."""
+    await loop.alarm()
+    await loop.in_stage(Stage.REVIEW)
+    first = (await loop.lifecycle.describe()).run_id
+    n = 2
+    while (await loop.lifecycle.describe()).run_id == first:
+        await loop.alarm(an_alarm(n, AS_OF + timedelta(minutes=n)))
+        await loop.status()
+        n += 1
+    await loop.lifecycle.signal("reject", {"reviewer": "ada", "note": "after the renewal"})
+    return [*await _incident(loop), Run("lifecycle-renewed", loop.lifecycle.id, first)]
+
+
+SCENARIOS = {
+    "promotion-and-rollback": Scenario(promotion_and_rollback),
+    "rejected": Scenario(rejected, regressing, REVIEWED),
+    "approved-by-signal": Scenario(approved_by_signal, regressing, REVIEWED),
+    "expired": Scenario(expired, regressing, REVIEWED),
+    "deferred": Scenario(deferred, lambda: drifted(coverage_short=1), UNWATCHED),
+    "short-of-data": Scenario(one_incident, lambda: drifted(coverage_short=9), a_policy(data={"coverage": {"on_short": "end"}})),
+    "cancelled": Scenario(cancelled, lambda: drifted(training_holds=True)),
+    "training-failed": Scenario(one_incident, lambda: drifted(failures={"train": [TrainingFailed("out of memory")] * 2})),
+    "bake-rollback": Scenario(one_incident, lambda: drifted(healthy=False)),
+    "renewal": Scenario(renewal, regressing, REVIEWED, renews=True),
+}
+
+
+async def play(scenario: Scenario, env: WorkflowEnvironment, queue: str) -> list[tuple[str, str]]:
+    """The histories that a scenario leaves, as (name, JSON), the lifecycle's first."""
+    world = scenario.world()
+    async with workers(env.client, fake_platform(world), queue):
+        await start_lifecycle(env.client, queue, world.endpoint)
+        lifecycle = env.client.get_workflow_handle(lifecycle_id(world.endpoint))
+        await lifecycle.query("status", result_type=LifecycleStatus)  # its first task is over: what follows has one order
+        await lifecycle.execute_update("configure", scenario.policy)
+        runs = await scenario.tell(Loop(env, env.client, world, lifecycle, queue))
+        histories = [(run.name, await _history(env.client, run)) for run in (Run("lifecycle", lifecycle.id), *runs)]
+        await lifecycle.terminate("the story is told")
+    return histories
+
+
+async def _history(client: Client, run: Run) -> str:
+    return (await client.get_workflow_handle(run.workflow_id, run_id=run.run_id).fetch_history()).to_json()
+
+
+def patient_server() -> AbstractAsyncContextManager[WorkflowEnvironment]:
+    """As in tests/conftest.py."""
+    return _server(*SERVER_FLAGS)
+
+
+def hasty_server() -> AbstractAsyncContextManager[WorkflowEnvironment]:
+    """A server that suggests to continue as new after 25 events."""
+    return _server(*SERVER_FLAGS, "limit.historyCount.suggestContinueAsNew=25")
+
+
+@asynccontextmanager
+async def _server(*flags: str) -> AsyncIterator[WorkflowEnvironment]:
+    async with await WorkflowEnvironment.start_time_skipping_v2(
+        ts_config=TimeSkippingConfig(enabled=False),
+        dev_server_existing_path=str(binary()),
+        data_converter=DATA_CONVERTER,
+        dev_server_extra_args=[word for flag in flags for word in ("--dynamic-config-value", flag)],
+    ) as env:
+        await search_attributes.ensure(env.client)
+        yield env
