@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
@@ -21,6 +22,16 @@ class GateKind(StrEnum):
     """The challenger saw newer data: a positive expectation is enough."""
     STRICT = "strict"
     """Same data, another seed or setting: chance has to be ruled out."""
+
+
+GuardedMetric = Literal["brier", "accuracy", "recall", "auc", "calibration_error", "worst_day_log_loss", "log_loss"]
+
+_MARGINS: dict[GuardedMetric, float] = {
+    "accuracy": 0.02,
+    "recall": 0.05,
+    "worst_day_log_loss": 0.25,
+    "calibration_error": 0.05,
+}
 
 
 class Thresholds(Strict):
@@ -46,10 +57,8 @@ class GatePolicy(Strict):
     strict: Thresholds = Field(default_factory=lambda: Thresholds(log_loss_gain=0.03, brier_gain=0.015, t=3.5))
     urgency: float = Field(default=0.03, ge=0)
     """Least log-loss gain (relative) times weeks since the last promotion, for a refresh."""
-    margins: dict[str, float] = Field(
-        default_factory=lambda: {"accuracy": 0.02, "recall": 0.05, "worst_day_log_loss": 0.25, "calibration_error": 0.05}
-    )
-    """How much worse each guard may be, absolute."""
+    margins: dict[GuardedMetric, float] = Field(default_factory=lambda: dict(_MARGINS))
+    """How much worse each guard may be, absolute. A metric that isn't listed is reported and guards nothing."""
     max_score_shift: float = Field(default=2.0, gt=0)
     """Largest population stability index between the two models' scores on replayed requests."""
     max_refit_disagreement: float = Field(default=0.25, gt=0, le=1)
@@ -129,6 +138,7 @@ class JudgeEvidence(Contract):
     threshold: float
     champion_trained_through: Utc | None
     challenger_trained_through: Utc
+    """Of the judged fit: whether it saw newer data than the champion decides between the refresh and the strict gate."""
     weeks_since_promotion: float | None
     """None where nothing was promoted yet."""
     snapshot: Snapshot

@@ -26,11 +26,11 @@ class RolloutPolicy(Strict):
     bake: Duration = timedelta(minutes=10)
     """Minutes on the clock during which the new champion has to answer without errors."""
     max_error_rate: float = Field(default=0.01, ge=0, le=1)
-    watch: Duration = timedelta(days=7)
+    watch: Duration = timedelta(days=14)
     """Days of the data's time during which late labels are compared with the former champion."""
     watch_check: Duration = timedelta(hours=6)
     """Pause between looks, on the clock."""
-    watch_limit: Duration = timedelta(days=21)
+    watch_limit: Duration = timedelta(days=35)
     """When the watch ends on the clock even if the labels have not come."""
     watch_alpha: float = Field(default=0.01, gt=0, lt=0.5)
     """Chance of rolling back a champion that is not worse, over the whole watch."""

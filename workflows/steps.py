@@ -122,7 +122,7 @@ class Steps:
             EvaluationActivities.evaluate_challenger, request, summary="score both on the same rows", **options.DATA
         )
 
-    async def judge(self, snapshot: Snapshot, champion: ModelCard | None, evidence: Evidence, refit: Challenger) -> Judgement:
+    async def judge(self, snapshot: Snapshot, champion: ModelCard | None, evidence: Evidence, judged: Challenger) -> Judgement:
         request = JudgeEvidence(
             key=self.key("gate"),
             endpoint=self._request.endpoint,
@@ -131,7 +131,7 @@ class Steps:
             gate=self._policy.gate,
             threshold=self._policy.serving.threshold,
             champion_trained_through=champion.trained_through if champion else None,
-            challenger_trained_through=refit.trained_through,
+            challenger_trained_through=judged.trained_through,
             weeks_since_promotion=self._request.weeks_since_promotion,
             snapshot=snapshot,
             alarms=tuple(f"{a.kind.value} from {a.source}: {a.message}"[:300] for a in self._request.alarms[:20]),
