@@ -53,7 +53,7 @@ async def test_a_repeated_alarm_counts_once_and_the_cool_down_absorbs_the_next(
         await until(judged, "the absorbed alarm")
         status = await loop.status()
     assert status.state.counts["duplicate"] == 1
-    assert "cool-down until 2024-06-29" in status.state.recent[-1].reason
+    assert "cool-down until 2024-07-01" in status.state.recent[-1].reason
     assert len(status.state.history) == 1
 
 
