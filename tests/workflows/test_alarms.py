@@ -11,7 +11,7 @@ from tests.stories import a_policy, an_alarm, running_loop, start_lifecycle, unt
 
 
 async def test_a_storm_of_alarms_makes_one_incident(temporal_env: WorkflowEnvironment, task_queue: str) -> None:
-    world = World()
+    world = World(training_holds=True)
     world.champion(quality=0.6)
     async with running_loop(temporal_env, world, task_queue) as loop:
         await loop.alarm(*(an_alarm(n) for n in range(150)))
@@ -21,6 +21,7 @@ async def test_a_storm_of_alarms_makes_one_incident(temporal_env: WorkflowEnviro
             return counts.get("opened", 0) + counts.get("joined", 0) == 150
 
         await until(all_counted, "150 fates")
+        world.training_holds = False
         status = await loop.closed()
     assert status.state.counts["opened"] == 1
     assert status.state.counts["joined"] == 149
