@@ -110,7 +110,7 @@ class Loop:
         return await handle.query(Remediation.status)
 
 
-async def until(holds: Callable[[], Awaitable[bool]], what: str, seconds: float = 15) -> None:
+async def until(holds: Callable[[], Awaitable[bool]], what: str, seconds: float = 45) -> None:
     """Wait for what a workflow does on its own; nothing here depends on how fast."""
     try:
         async with asyncio.timeout(seconds):
