@@ -30,7 +30,7 @@ def fingerprint(history: str) -> list[str]:
 
 def _line(event: dict[str, Any]) -> str | None:
     kind = event["eventType"].removeprefix("EVENT_TYPE_")
-    body = next((v for k, v in event.items() if k.endswith("EventAttributes")), {})
+    body: dict[str, Any] = next((v for k, v in event.items() if k.endswith("EventAttributes")), {})
     match kind:
         case "ACTIVITY_TASK_SCHEDULED":
             return f"activity {body['activityType']['name']}"

@@ -11,7 +11,7 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from contracts.fleet import EndpointPolicy
 from contracts.ids import lifecycle_id
 from contracts.incident import Accepted, LifecycleStatus, Stage
-from platforms.errors import TrainingFailed
+from platforms.errors import Corrupt, TrainingFailed
 from runtime import search_attributes
 from runtime.client import DATA_CONVERTER
 from runtime.temporal_server import binary
@@ -165,6 +165,7 @@ SCENARIOS = {
     "short-of-data": Scenario(one_incident, lambda: drifted(coverage_short=9), a_policy(data={"coverage": {"on_short": "end"}})),
     "cancelled": Scenario(cancelled, lambda: drifted(training_holds=True)),
     "training-failed": Scenario(one_incident, lambda: drifted(failures={"train": [TrainingFailed("out of memory")] * 2})),
+    "promotion-broken-off": Scenario(one_incident, lambda: drifted(failures={"manifest": [Corrupt("not readable")]})),
     "bake-rollback": Scenario(one_incident, lambda: drifted(healthy=False)),
     "renewal": Scenario(renewal, regressing, REVIEWED, renews=True),
 }

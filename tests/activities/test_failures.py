@@ -1,0 +1,54 @@
+"""The one translator: which of a platform's errors are tried again, and under which name Temporal sees them."""
+
+import inspect
+from datetime import timedelta
+
+import pytest
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.failures import not_yet, to_application_error, translated
+from platforms import errors
+from platforms.errors import PlatformError
+
+RETRIED = {
+    "PlatformError": True,
+    "Unavailable": True,
+    "Exhausted": True,
+    "Conflict": False,
+    "Invalid": False,
+    "NotFound": False,
+    "Corrupt": False,
+    "TrainingFailed": False,
+}
+TREE = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, PlatformError)]
+
+
+def test_the_table_names_every_error_of_the_tree() -> None:
+    assert {kind.__name__ for kind in TREE} == RETRIED.keys()
+
+
+@pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.__name__)
+def test_an_error_keeps_its_name_and_words_and_is_tried_again_only_where_that_can_mend_it(kind: type[PlatformError]) -> None:
+    error = to_application_error(kind("disk /data is full: free 3 MB"))
+    assert error.type == kind.__name__
+    assert error.message == "disk /data is full: free 3 MB"
+    assert error.non_retryable is not RETRIED[kind.__name__]
+
+
+def test_a_translated_step_keeps_its_cause_and_lets_bugs_through() -> None:
+    @translated
+    def step(error: Exception) -> None:
+        raise error
+
+    with pytest.raises(ApplicationError) as seen:
+        step(errors.Corrupt("model.json was changed"))
+    assert isinstance(seen.value.__cause__, errors.Corrupt)
+    with pytest.raises(ZeroDivisionError):
+        step(ZeroDivisionError())
+
+
+def test_not_yet_asks_for_a_pause_and_alarms_nobody() -> None:
+    error = not_yet("no label has arrived yet", timedelta(hours=6))
+    assert error.next_retry_delay == timedelta(hours=6)
+    assert error.category is ApplicationErrorCategory.BENIGN
+    assert not error.non_retryable
