@@ -15,7 +15,7 @@ help: ## what each target does
 	@echo "homeostat: make TARGET; each sets up what it needs in .venv by itself"
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-7s %s\n' "$$name" "$$text"; done
 
-demo: environment ## drift, alarm, retraining, gate, review, promotion: a year of real traffic in minutes (REVIEW=me lets you decide)
+demo: environment ## drift, alarm, retraining, gate, review, promotion: two years of real traffic in minutes (REVIEW=me lets you decide)
 	@$(VENV)/python -m demo $(if $(REVIEW),--review "$(REVIEW)") $(if $(PLATFORM),--platform "$(PLATFORM)")
 
 test: environment ## all tests (ARGS="tests/policies -q" runs some)

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 
-from runtime import telemetry
+from runtime import search_attributes, telemetry
 from runtime.client import connect
 from runtime.entry import enter
 from runtime.leaving import leave
@@ -26,6 +26,7 @@ async def serve(settings: Settings, queues: Sequence[str]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with telemetry.tracing(settings, service="homeostat-worker") as traces, ThreadPoolExecutor(settings.main_slots) as threads:
         client = await connect(settings, telemetry=traces)
+        await search_attributes.ensure(client)
         platform = platform_from(settings)
         async with AsyncExitStack() as workers:
             for queue in queues:

@@ -43,7 +43,7 @@ async def doctor(call: Call) -> Answer:
     def show(console: Console) -> None:
         for check in checks:
             tail = f". {check.remedy}" if check.remedy else ""
-            line = f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<28}{check.found}{tail}"
+            line = f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<34}{check.found}{tail}"
             console.print(safe(line, "" if check.ok else "red"), soft_wrap=True)
 
     return Answer(data, show, Exit.DONE if data["ok"] else Exit.REFUSED)

@@ -102,7 +102,7 @@ def _answer(endpoint: str, incident: str, status: RemediationStatus, decision: D
         if judged:
             console.print(safe(f"verdict   {judged.verdict.value}: {judged.sentence}"), soft_wrap=True)
         console.print(safe(f"evidence  {decision.evidence}"), soft_wrap=True)
-        after = "the challenger is promoted" if outcome.promote else "the champion stays"
+        after = "the challenger is to be promoted" if outcome.promote else "the champion stays"
         console.print(
             safe(f"{outcome.resolution.value} by {decision.reviewer} at {utc(outcome.decided_at)}: {after}", "bold"),
             soft_wrap=True,

@@ -26,8 +26,11 @@ class IntakePolicy(Strict):
     debounce: Duration = timedelta(0)
     """Wait on the clock for more alarms before an incident opens."""
     cool_down: Duration = timedelta(days=30)
-    """Data time after an incident in which further alarms open none. Below `gate.holdout` + `data.label_delay` + `gate.newer_data` the judged
-    challenger has seen hardly more than the champion, so that only the strict gate could let it pass and people are asked."""
+    """Data time after an incident in which further alarms open none.
+
+    Below `gate.holdout` + `data.label_delay` + `gate.newer_data` the judged challenger has seen hardly more than the
+    champion, so that only the strict gate could let it pass and people are asked.
+    """
     promotions_start: float = Field(default=1.0, ge=0)
     """Promotion budget: automatic promotions at hand at the start ..."""
     promotions_per_week: float = Field(default=0.2, ge=0)

@@ -186,7 +186,7 @@ class LifecycleStatus(Contract):
 
     state: LifecycleState
     stage: str
-    """'idle', 'paused', 'unconfigured' or 'incident'."""
+    """'idle', 'debounce', 'paused', 'unconfigured', 'incident' or 'rollback'."""
     rolling_back: str | None = None
 
 

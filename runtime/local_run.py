@@ -16,6 +16,7 @@ from runtime.readiness import http_ready, lock_held
 from runtime.settings import MAIN_QUEUE, TRAINING_QUEUE, Settings
 from runtime.temporal_readiness import queue_ready, temporal_ready
 
+SERVER = "temporal-server"
 WORKER_GRACE_SECONDS = 30.0
 """More than a draining worker gives its steps, so that they end in order."""
 SERVING_GRACE_SECONDS = 25.0
@@ -51,7 +52,7 @@ class LocalRun:
         env = on_embedded_server(self.address)
         python = sys.executable
         return [
-            Process("temporal-server", self._server(), env, partial(temporal_ready, self.address)),
+            Process(SERVER, self._server(), env, partial(temporal_ready, self.address)),
             Process("worker", [python, "worker.py", "--queues", "main"], env, main, grace_seconds=WORKER_GRACE_SECONDS),
             Process(
                 "worker-training",

@@ -1,5 +1,6 @@
 """What runs for one home folder, on disk, so that another command can end it; never a stranger that got a recycled pid."""
 
+import contextlib
 import os
 import signal
 import time
@@ -94,6 +95,16 @@ class Records:
         psutil.wait_procs(strays, timeout=5)
         return len(strays)
 
+    def end_orphans(self, living: Iterable[Record]) -> int:
+        """Kill what carries our mark and descends from no recorded process: left by one that was killed, it may hold its port."""
+        kept = {record.pid for record in living}
+        orphans = [process for process in self._marked() if not kept & {process.pid, *_ancestors(process)}]
+        for process in orphans:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(orphans, timeout=5)
+        return len(orphans)
+
     def _marked(self) -> Iterator[psutil.Process]:
         for process in psutil.process_iter():
             try:
@@ -104,6 +115,13 @@ class Records:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.json"
+
+
+def _ancestors(process: psutil.Process) -> set[int]:
+    try:
+        return {parent.pid for parent in process.parents()}
+    except psutil.NoSuchProcess:
+        return set()
 
 
 def _parse(path: Path) -> Record | None:

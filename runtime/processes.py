@@ -15,7 +15,7 @@ import psutil
 from runtime.entry import read_settings
 from runtime.errors import Misconfigured, PortTaken, StartError
 from runtime.leaving import leave
-from runtime.local_run import LocalRun, embedded_address, on_embedded_server
+from runtime.local_run import SERVER, LocalRun, embedded_address, on_embedded_server
 from runtime.process_group import HomeInUse, Process, ProcessFailed, ProcessGroup, Running, ending_on_signals, to_stdout
 from runtime.process_records import Record, Records
 from runtime.readiness import free_port, http_ready, port_free
@@ -60,6 +60,9 @@ def _start_missing(group: ProcessGroup, run: LocalRun, there: dict[str, Record])
     if not there:
         group.records.end_strays()
         _check_ports(run)
+    elif SERVER not in there:
+        group.records.end_orphans(there.values())
+        _check_server_ports(run)
     to_stdout(f"starting in {group.home}, logs in {group.home / 'logs'}")
     for process in run.processes():
         if process.name in there:
@@ -72,8 +75,18 @@ def _start_missing(group: ProcessGroup, run: LocalRun, there: dict[str, Record])
 def _check_ports(run: LocalRun) -> None:
     """Before anything starts: else another program's answer could pass for ours."""
     for setting, port in run.ports.items():
-        if not port_free(port):
-            raise PortTaken(f"port {port} is in use by another process (`lsof -i :{port}` names it). End it, or set {setting}.")
+        _check_port(setting, port)
+
+
+def _check_server_ports(run: LocalRun) -> None:
+    """The Temporal server was killed while the rest lives: an answer at its port would not be its own."""
+    for setting in ("TEMPORAL_ADDRESS", "HOMEOSTAT_UI_URL"):
+        _check_port(setting, run.ports[setting])
+
+
+def _check_port(setting: str, port: int) -> None:
+    if not port_free(port):
+        raise PortTaken(f"port {port} is in use by another process (`lsof -i :{port}` names it). End it, or set {setting}.")
 
 
 def _welcome(settings: Settings, fleet: Path) -> str:

@@ -6,18 +6,12 @@ import structlog
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from runtime.errors import Misconfigured
+from workflows.visibility import ALL, ENDPOINT, INCIDENT, SEVERITY, STAGE, TEAM, WAITING_ON
 
-ENDPOINT: Final = SearchAttributeKey.for_keyword("Endpoint")
-STAGE: Final = SearchAttributeKey.for_keyword("Stage")
-INCIDENT: Final = SearchAttributeKey.for_keyword("Incident")
-SEVERITY: Final = SearchAttributeKey.for_keyword("Severity")
-WAITING_ON: Final = SearchAttributeKey.for_keyword("WaitingOn")
-TEAM: Final = SearchAttributeKey.for_keyword("Team")
-ALL: Final = (ENDPOINT, STAGE, INCIDENT, SEVERITY, WAITING_ON, TEAM)
+__all__ = ["ALL", "ENDPOINT", "INCIDENT", "SEVERITY", "STAGE", "TEAM", "WAITING_ON", "ensure"]
 
 _KEYWORD: Final = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 _NOT_OURS_TO_DO: Final = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.UNIMPLEMENTED)

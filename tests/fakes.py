@@ -210,6 +210,7 @@ class FakeRegistry:
         return self.world.cards[model.digest]
 
     def mark(self, model: ModelRef, status: ModelStatus) -> ModelCard:
+        self.world.step("mark")
         for key, card in self.world.cards.items():
             if status is ModelStatus.CHAMPION and card.status is ModelStatus.CHAMPION:
                 self.world.cards[key] = card.model_copy(update={"status": ModelStatus.RETIRED})

@@ -103,7 +103,9 @@ class EndpointLifecycle:
             return "incident"
         if state.policy is None:
             return "unconfigured"
-        return "paused" if state.paused else "idle"
+        if state.paused is not None:
+            return "paused"
+        return "debounce" if state.pending else "idle"
 
     @workflow.query
     def status(self) -> LifecycleStatus:

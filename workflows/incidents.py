@@ -51,7 +51,8 @@ class Incidents:
         """Debounce, then one incident for all alarms at hand, in the trace of the first."""
         policy = self._ledger.state.policy
         assert policy is not None  # can_open() said so
-        if policy.intake.debounce:
+        if policy.intake.debounce and not self._ledger.asked_for():
+            self._ledger.show("debounce")
             await workflow.sleep(policy.intake.debounce, summary="debounce: more alarms may belong to this")
         alarms = self._ledger.judge_pending()
         if not alarms:

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from temporalio import workflow
 
-from contracts.alarm import Alarm, QuarantinedSignal
+from contracts.alarm import Alarm, AlarmKind, QuarantinedSignal
 from contracts.fleet import EndpointPolicy
 from contracts.incident import (
     AlarmFate,
@@ -90,6 +90,10 @@ class Ledger:
         """Whether pending alarms may be judged now."""
         s = self.state
         return bool(s.pending) and s.policy is not None and s.paused is None and s.open is None
+
+    def asked_for(self) -> bool:
+        """Whether a person asked for this work: then nothing more is waited for."""
+        return any(a.kind is AlarmKind.ONBOARDING for a in self.state.pending)
 
     def judge_pending(self) -> tuple[Alarm, ...]:
         """Absorb what cools down; the rest, if any, opens the next incident."""

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from policies.review import Route, Routing
 
 from workflows import inbox, notices, options, sentences
+from workflows.closing import Closing
 from workflows.progress import Progress
 from workflows.review_wait import ReviewWait
 from workflows.steps import Steps
@@ -35,6 +36,7 @@ class Remediation:
         self._review = ReviewWait(request.policy.review)
         self._steps = Steps(request)
         self._telling = Telling(request, self._steps, self._progress)
+        self._closing = Closing(self._steps, self._progress, self._telling, self._review)
         self._promoting = False
 
     @workflow.run
@@ -44,7 +46,7 @@ class Remediation:
             report = await self._stages()
         except (Exception, asyncio.CancelledError) as end:  # noqa: BLE001 - whichever way it ends, closing follows
             report = self._broken_off(end)
-        closing = asyncio.ensure_future(self._close(report))
+        closing = asyncio.ensure_future(self._closing.close(report, promoting=self._promoting))
         while not closing.done():
             try:
                 await asyncio.shield(closing)
@@ -216,38 +218,6 @@ class Remediation:
             automatic=promotion is not None and facts.review is None,
             cost_usd=self._progress.cost_usd,
         )
-
-    async def _close(self, report: IncidentReport) -> IncidentReport:
-        """Runs to its end under any number of cancels."""
-        self._progress.enter(Stage.CLEANUP, report.sentence)
-        if self._promoting and not report.promoted:
-            await self._put_back()
-        await self._clean_up()
-        facts = {**self._progress.record(), "outcome": report.outcome.value, "sentence": report.sentence}
-        refused = [r.model_dump(mode="json") for r in self._review.refused]
-        await self._steps.record(AuditEvent.CLOSED, {**facts, "refused": refused})
-        if report.outcome is Outcome.FAILED:
-            self._telling.page(report.sentence)
-        self._telling.outcome(report)
-        await self._telling.finished()
-        self._progress.enter(Stage.CLOSED, report.sentence)
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        return report
-
-    async def _put_back(self) -> None:
-        try:
-            await self._steps.restore()
-        except ActivityError as error:
-            self._telling.page(f"A promotion broke off and could not be undone: {sentences.cause(error)}")
-
-    async def _clean_up(self) -> None:
-        try:
-            removal = await self._steps.clean_up()
-        except ActivityError as error:
-            self._progress.note(f"not cleaned up: {sentences.cause(error)}; `starter.py sweep` will")
-            return
-        for failure in removal.failed:
-            self._progress.note(f"not removed: {failure}")
 
     @workflow.query
     def status(self) -> RemediationStatus:

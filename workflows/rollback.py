@@ -28,7 +28,12 @@ class Rollback:
             digest = manifest.champion.digest
             sentence = f"{digest[:12]} serves again. Wanted by {start.by} (unverified): {start.reason}"
             report = RollbackReport(endpoint=start.endpoint, done=True, champion=digest, sentence=sentence)
-        await self._record(start, report)
+        try:
+            await self._record(start, report)
+        except ActivityError as error:
+            unrecorded = f"{report.sentence} It could not be recorded: {sentences.cause(error)}"
+            await self._tell(start, report.model_copy(update={"done": False, "sentence": unrecorded}))
+            raise
         await self._tell(start, report)
         return report
 

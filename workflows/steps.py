@@ -25,6 +25,7 @@ from contracts.rollout import (
     BakeChampion,
     BakeReport,
     CheckWatch,
+    Deployment,
     Manifest,
     PromoteChallenger,
     Promotion,
@@ -193,10 +194,10 @@ class Steps:
             PromotionActivities.roll_back, request, summary="roll back", **options.URGENT
         )
 
-    async def restore(self) -> None:
-        """After a promotion that broke off: what the manifest names serves again."""
+    async def restore(self) -> Deployment | None:
+        """After a promotion that broke off: what the manifest names serves again. None where it names nothing yet."""
         request = self._back(bad=None, reason="promotion broke off", key=self.key("restore"))
-        await workflow.execute_activity_method(
+        return await workflow.execute_activity_method(
             PromotionActivities.restore_serving, request, summary="serve what the manifest names", **options.URGENT
         )
 

@@ -167,3 +167,45 @@ async def test_labels_that_never_come_end_the_watch_at_its_limit(temporal_env: W
         status = await loop.closed()
     assert status.state.history[0].outcome is Outcome.PROMOTED
     assert any("watch ended without all labels" in note for note in world.records[-1].entry.facts["notes"])
+
+
+async def test_an_end_that_cannot_be_recorded_is_paged(temporal_env: WorkflowEnvironment, task_queue: str) -> None:
+    broken = Corrupt("the chain is broken at record 7")
+    world = World(failures={"audit:decided": [broken], "audit:closed": [broken]})
+    champion = world.champion(quality=0.6)
+    async with running_loop(temporal_env, world, task_queue) as loop:
+        await loop.alarm()
+        status = await loop.closed()
+    assert status.state.history[0].outcome is Outcome.FAILED
+    assert [n.kind for n in world.notices] == [NoticeKind.PAGE]
+    assert "could not be recorded: Corrupt: the chain is broken at record 7" in world.notices[0].sentence
+    assert world.manifests[-1].champion == champion
+    assert world.resources == {}
+
+
+async def test_a_promotion_that_breaks_off_after_its_manifest_goes_back_too(
+    temporal_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    world = World(failures={"mark": [Corrupt("the card is damaged")]})
+    champion = world.champion(quality=0.6)
+    async with running_loop(temporal_env, world, task_queue) as loop:
+        await loop.alarm()
+        status = await loop.closed()
+    assert status.state.history[0].outcome is Outcome.FAILED
+    assert len(world.manifests) == 3
+    assert world.manifests[-1].champion == champion
+    assert world.serving[world.endpoint].model == champion
+
+
+async def test_a_first_champion_is_not_kept_waiting_for_more_alarms(temporal_env: WorkflowEnvironment, task_queue: str) -> None:
+    world = World()
+    async with running_loop(temporal_env, world, task_queue, a_policy(intake={"debounce": "1h"})) as loop:
+        await loop.alarm(an_alarm(kind="onboarding"))
+        first = await loop.closed()
+        await loop.alarm(an_alarm(2, as_of=an_alarm().as_of + timedelta(days=60)))
+
+        async def debouncing() -> bool:
+            return (await loop.status()).stage == "debounce"
+
+        await until(debouncing, "the debounce")
+    assert first.state.history[0].outcome is Outcome.PROMOTED
