@@ -83,6 +83,11 @@ def endpoint_policy(**learner: float) -> dict[str, Any]:
     }
 
 
+def event(endpoint: str, id_: str, *, kind: str = "model_quality", **attributes: str) -> dict[str, Any]:
+    envelope = {"specversion": "1.0", "id": id_, "source": "/tests", "type": "homeostat.alarm", "subject": endpoint}
+    return {**envelope, **attributes, "data": {"kind": kind, "severity": "high"}}
+
+
 @dataclass
 class System:
     """Commands run as a person types them; the rest reads what the loop left."""
@@ -103,29 +108,26 @@ class System:
 
     def command(self, words: str) -> str:
         """Run a command as it was printed, with this interpreter as `python`; returns what it printed."""
+        done = self.attempt(words)
+        assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def attempt(self, words: str) -> subprocess.CompletedProcess[str]:
         program, *rest = shlex.split(words)
         assert program == "python"
         merged = {**os.environ, **self.environment}
         env = {name: value for name, value in merged.items() if value is not None}
-        done = subprocess.run(
+        return subprocess.run(
             [sys.executable, *rest], cwd=PROJECT, env=env, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
         )
-        assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout
 
     def alarm(self, endpoint: str, id_: str, as_of: datetime, kind: str = "model_quality") -> None:
         """A CloudEvent over HTTP, as any detector sends it."""
-        event = {
-            "specversion": "1.0",
-            "id": id_,
-            "source": "/tests",
-            "type": "homeostat.alarm",
-            "time": as_of.isoformat(),
-            "subject": endpoint,
-            "data": {"kind": kind, "severity": "high"},
-        }
-        answer = httpx.post(f"{self.settings.bridge_url}/alarms", json=event, timeout=20)
+        answer = self.post(event(endpoint, id_, time=as_of.isoformat(), kind=kind))
         assert answer.status_code in (200, 202), answer.text
+
+    def post(self, body: dict[str, Any]) -> httpx.Response:
+        return httpx.post(f"{self.settings.bridge_url}/alarms", json=body, timeout=20)
 
     def ask(self, question: Callable[[Client], Awaitable[T]]) -> T:
         async def connected() -> T:
