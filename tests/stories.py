@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from contracts.alarm import Alarm
@@ -101,7 +101,12 @@ class Loop:
         handle = await self.remediation()
 
         async def there() -> bool:
-            return (await self.incident_status(handle)).stage is stage
+            try:
+                return (await self.incident_status(handle)).stage is stage
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                return False  # the lifecycle says so before the server has begun it
 
         await until(there, f"stage {stage.value}")
         return handle
