@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Annotated, Final
@@ -12,6 +13,7 @@ from pydantic_core import ErrorDetails
 from bridge.items import Item, Refused, Understood
 from bridge.reading import Json, head
 from contracts.alarm import Alarm, AlarmKind, Reading, Severity
+from policies.intake import from_the_future
 
 MAX_ALARM_BYTES: Final = 60_000
 """A lifecycle reads no larger signal."""
@@ -59,6 +61,9 @@ def alarm_from(raw: Json, *, names: Mapping[str, str] = _NO_NAMES) -> Item:
         reasons = [_reason(detail, names) for detail in error.errors(include_url=False)]
         return Refused("; ".join(dict.fromkeys(reasons))[:MAX_MESSAGE], head(raw))
     alarm = Alarm.model_validate(body.model_dump())
+    early = from_the_future(as_of=alarm.as_of, now=datetime.now(UTC))
+    if early is not None:
+        return Refused(early, head(raw))
     if len(alarm.model_dump_json().encode()) > MAX_ALARM_BYTES:
         return Refused(f"the alarm is larger than {MAX_ALARM_BYTES} bytes; send fewer labels and metrics", head(raw))
     return Understood(alarm)

@@ -13,6 +13,7 @@ from console.screen import Answer, safe, utc
 from console.temporal import lifecycle_status, signal, unknown_endpoint
 from contracts.alarm import Alarm, Reading
 from contracts.ids import lifecycle_id
+from policies.intake import from_the_future
 
 _FLAGS: Final = {
     "endpoint": "ENDPOINT",
@@ -62,6 +63,9 @@ def _as_of(text: str | None) -> datetime:
     if moment is None or moment.tzinfo is None:
         wrong = "has no time zone" if moment else "is no time"
         raise Usage(f"--as-of: {text[:80]!r} {wrong}.", "Write ISO 8601 with a zone, for example 2012-03-04T00:00:00Z.")
+    early = from_the_future(as_of=moment, now=datetime.now(UTC))
+    if early is not None:
+        raise Usage(f"--as-of: {early}.", "Leave --as-of out for now.")
     return moment
 
 

@@ -54,8 +54,6 @@ class AlarmFate(StrEnum):
 
     OPENED = "opened"
     JOINED = "joined"
-    DEFERRED = "deferred"
-    """Came while an incident was past its snapshot; judged again when that one closes."""
     ABSORBED = "absorbed"
     DUPLICATE = "duplicate"
 

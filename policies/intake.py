@@ -8,7 +8,13 @@ from contracts.alarm import Alarm, AlarmKind
 from contracts.fleet import IntakePolicy
 from contracts.incident import AlarmFate, AlarmRecord, Outcome
 
-_NO_COOL_DOWN = (Outcome.FAILED, Outcome.CANCELLED)
+_NO_COOL_DOWN = (Outcome.FAILED, Outcome.CANCELLED, Outcome.SHORT_OF_DATA)
+MOST_PENDING = 500
+"""So many alarms wait at most; what a further one says that none of them does is kept, it itself joins them."""
+FULL_BYTES = 300_000
+"""So much of waiting alarms is kept word for word; what comes beyond is kept without labels, metrics and long texts."""
+AHEAD = timedelta(days=1)
+"""How far a detector's clock may be ahead of ours."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,41 @@ def judge(*, pending: Sequence[Alarm], cool_until: datetime | None) -> Intake:
 
 def _cooling(alarm: Alarm, cool_until: datetime | None) -> bool:
     return cool_until is not None and alarm.as_of < cool_until and alarm.kind is not AlarmKind.ONBOARDING
+
+
+def from_the_future(*, as_of: datetime, now: datetime) -> str | None:
+    """Why an alarm is refused whose data nobody can have seen: it would silence the endpoint until that time comes."""
+    if as_of <= now + AHEAD:
+        return None
+    return f"as_of is {as_of:%Y-%m-%d %H:%M} UTC, which lies in the future: send the time of the data that was seen"
+
+
+def queue(*, pending: Sequence[Alarm], alarm: Alarm) -> tuple[tuple[Alarm, ...], Alarm | None]:
+    """The waiting alarms with one more, bounded in number and bytes, and the alarm that the others now stand for, if any."""
+    size = sum(len(a.model_dump_json()) for a in pending)
+    kept = alarm if size + len(alarm.model_dump_json()) <= FULL_BYTES else _in_short(alarm)
+    if len(pending) < MOST_PENDING:
+        return (*pending, kept), None
+    least = min(pending[1:], key=_weight)
+    if _weight(kept) <= _weight(least):
+        return tuple(pending), alarm
+    return (*(a for a in pending if a is not least), kept), least
+
+
+def representative(alarms: Sequence[Alarm], most: int) -> tuple[Alarm, ...]:
+    """The first, which names the incident, then the newest, then the worst: what a remediation needs to be told."""
+    first, rest = alarms[0], list(alarms[1:])
+    newest = sorted(rest, key=lambda a: a.as_of, reverse=True)[:1]
+    worst = sorted((a for a in rest if a not in newest), key=_weight, reverse=True)
+    return (first, *newest, *worst)[:most]
+
+
+def _weight(alarm: Alarm) -> tuple[int, datetime]:
+    return alarm.severity.rank, alarm.as_of
+
+
+def _in_short(alarm: Alarm) -> Alarm:
+    return alarm.model_copy(update={"labels": {}, "metrics": (), "message": alarm.message[:200]})
 
 
 def speaks_of_the_same(*, alarm: Alarm, incident_as_of: datetime) -> bool:

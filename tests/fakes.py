@@ -51,6 +51,8 @@ class World:
     quality: dict[str, float] = field(default_factory=dict)
     challenger_quality: float = 0.9
     refit_quality: float | None = None
+    fixed_refit: str | None = None
+    """Digest of every refit from now on, where set."""
     coverage_short: int = 0
     """So many snapshots fall short before one suffices."""
     failures: dict[str, list[Exception | None]] = field(default_factory=dict)
@@ -175,7 +177,8 @@ class FakeTrainer:
         return JobState(key=key, phase=JobPhase.COMPLETED, challenger=self._challenger(job))
 
     def _challenger(self, job: TrainChallenger) -> Challenger:
-        model = ModelRef(endpoint=job.endpoint, digest=digest(job.key))
+        fixed = self.world.fixed_refit if job.purpose.value == "refit" else None
+        model = ModelRef(endpoint=job.endpoint, digest=fixed or digest(job.key))
         refit = self.world.refit_quality if job.purpose.value == "refit" else None
         self.world.quality[model.digest] = self.world.challenger_quality if refit is None else refit
         return Challenger(

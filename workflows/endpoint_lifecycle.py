@@ -62,7 +62,7 @@ class EndpointLifecycle:
         if self._rollback is not None:
             await self._roll_back(*self._rollback)
         if self._ledger.can_open():
-            await self._incidents.open_next()
+            await self._incidents.open_next(lambda: self._rollback is not None)
 
     def _renewal_due(self) -> bool:
         info = workflow.info()

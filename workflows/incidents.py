@@ -1,37 +1,37 @@
 """The one open incident of a lifecycle: opening, following (across runs, too), deciding, cancelling, settling."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RawValue, WorkflowIDReusePolicy
 from temporalio.exceptions import (
-    ActivityError,
     ApplicationError,
     ChildWorkflowError,
-    FailureError,
     WorkflowAlreadyStartedError,
 )
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
-from activities.following import FollowActivities
 from contracts.alarm import Alarm
 from contracts.ids import incident_id, remediation_id
 from contracts.incident import (
     IncidentReport,
     OpenIncident,
-    Outcome,
     RemediationRequest,
     RollbackReport,
     RollbackRequest,
     StartRollback,
 )
-from policies.intake import weeks_between
-from workflows import options, sentences, visibility
+from policies.intake import representative, weeks_between
+from workflows import following, options, sentences, visibility
 from workflows.ledger import Ledger
 from workflows.remediation import Remediation
 from workflows.rollback import Rollback
 from workflows.tracing import within
+
+TOLD = 100
+"""So many alarms a remediation is told of; the ledger has the fate of all."""
 
 
 class Incidents:
@@ -47,13 +47,14 @@ class Incidents:
         self._ledger.closed(self._following.result())
         self._following = None
 
-    async def open_next(self) -> None:
+    async def open_next(self, interrupted: Callable[[], bool]) -> None:
         """Debounce, then one incident for all alarms at hand, in the trace of the first."""
         policy = self._ledger.state.policy
         assert policy is not None  # can_open() said so
         if policy.intake.debounce and not self._ledger.asked_for():
             self._ledger.show("debounce")
-            await workflow.sleep(policy.intake.debounce, summary="debounce: more alarms may belong to this")
+            if await self._interrupted(policy.intake.debounce, interrupted):
+                return
         alarms = self._ledger.judge_pending()
         if not alarms:
             return
@@ -68,7 +69,19 @@ class Incidents:
             self._ledger.was_there_before(incident, alarms)
             return
         self._ledger.opened(incident, alarms)
-        self._following = asyncio.ensure_future(_result(handle, request))
+        self._following = asyncio.ensure_future(following.result_of(handle, incident, request.endpoint, policy))
+
+    async def _interrupted(self, debounce: timedelta, interrupted: Callable[[], bool]) -> bool:
+        """True where a pause or a rollback came while more alarms were waited for: the alarms wait on."""
+        try:
+            await workflow.wait_condition(
+                lambda: interrupted() or self._ledger.state.paused is not None,
+                timeout=debounce,
+                timeout_summary="debounce: more alarms may belong to this",
+            )
+        except TimeoutError:
+            return False
+        return True
 
     def _request(self, alarms: Sequence[Alarm]) -> RemediationRequest:
         state = self._ledger.state
@@ -77,7 +90,7 @@ class Incidents:
         return RemediationRequest(
             endpoint=state.endpoint,
             incident=incident_id(alarms[0].id, alarms[0].as_of),
-            alarms=tuple(alarms[:100]),
+            alarms=representative(alarms, TOLD),
             policy=policy,
             promotion_tokens=self._ledger.tokens(policy, alarms),
             weeks_since_promotion=weeks_between(state.promoted_as_of, max(a.as_of for a in alarms)),
@@ -107,9 +120,10 @@ class Incidents:
 
     def follow_again(self) -> None:
         """A new run gets no event of a child that an earlier run began: an activity waits for it instead."""
-        now_open = self._ledger.state.open
-        if now_open is not None:
-            self._following = asyncio.ensure_future(_follow(now_open, self._ledger.state.endpoint))
+        state = self._ledger.state
+        now_open = state.open
+        if now_open is not None and state.policy is not None:
+            self._following = asyncio.ensure_future(following.follow(now_open, state.endpoint, state.policy))
 
     async def forward(self, name: str, args: Sequence[RawValue]) -> str | None:
         """Pass a decision on; returns why it could not be."""
@@ -130,7 +144,11 @@ class Incidents:
             await workflow.get_external_workflow_handle(now_open.workflow_id).cancel()
         except ApplicationError:
             workflow.logger.info("incident_closed_before_cancel", extra={"incident": now_open.incident})
-        await workflow.wait_condition(self.closed)
+        try:
+            await workflow.wait_condition(self.closed, timeout=options.CANCEL_PATIENCE, timeout_summary="the incident closes")
+        except TimeoutError:
+            workflow.logger.warning("incident_does_not_close", extra={"incident": now_open.incident})
+            return
         self.settle()
 
     async def start_rollback(self, workflow_id: str, request: RollbackRequest) -> "asyncio.Task[RollbackReport]":
@@ -168,27 +186,3 @@ async def _rollback_result(handle: ChildWorkflowHandle[Rollback, RollbackReport]
         return await handle
     except ChildWorkflowError as error:
         return RollbackReport(endpoint=endpoint, done=False, sentence=sentences.cause(error))
-
-
-async def _result(handle: ChildWorkflowHandle[Remediation, IncidentReport], request: RemediationRequest) -> IncidentReport:
-    """Completed, failed, cancelled or terminated: each comes back as a report."""
-    try:
-        return await handle
-    except (ChildWorkflowError, FailureError) as error:
-        return _lost(request.endpoint, request.incident, max(a.as_of for a in request.alarms), error)
-
-
-async def _follow(now_open: OpenIncident, endpoint: str) -> IncidentReport:
-    try:
-        return await workflow.execute_activity_method(
-            FollowActivities.await_incident, now_open, summary=f"follow {now_open.incident}", **options.FOLLOW
-        )
-    except ActivityError as error:
-        return _lost(endpoint, now_open.incident, now_open.as_of, error)
-
-
-def _lost(endpoint: str, incident: str, as_of: object, error: Exception) -> IncidentReport:
-    sentence = f"The remediation ended without a report ({sentences.cause(error)}); `starter.py sweep` removes what it left."
-    return IncidentReport.model_validate(
-        {"endpoint": endpoint, "incident": incident, "outcome": Outcome.FAILED, "as_of": as_of, "sentence": sentence}
-    )

@@ -6,6 +6,7 @@ from hashlib import sha256
 from temporalio import workflow
 
 from contracts.alarm import Alarm, AlarmKind, QuarantinedSignal
+from contracts.base import Utc
 from contracts.fleet import EndpointPolicy
 from contracts.incident import (
     AlarmFate,
@@ -47,6 +48,10 @@ class Ledger:
             note = f"the alarm names endpoint {alarm.endpoint!r}"
             self.quarantine(QuarantinedSignal(name="alarm", reason=note, head=alarm.id, received=workflow.now()))
             return
+        early = intake.from_the_future(as_of=alarm.as_of, now=workflow.now())
+        if early is not None:
+            self.quarantine(QuarantinedSignal(name="alarm", reason=early, head=alarm.id, received=workflow.now()))
+            return
         if _mark(alarm.id) in self._seen:
             self._count(AlarmFate.DUPLICATE.value)
             return
@@ -55,7 +60,14 @@ class Ledger:
         if now_open is not None and intake.speaks_of_the_same(alarm=alarm, incident_as_of=now_open.as_of):
             self.settle_alarms([AlarmRecord(id=alarm.id, fate=AlarmFate.JOINED, incident=now_open.incident)])
             return
-        self._change(pending=(*self.state.pending, alarm))
+        self._wait(alarm)
+
+    def _wait(self, alarm: Alarm) -> None:
+        pending, covered = intake.queue(pending=self.state.pending, alarm=alarm)
+        self._change(pending=pending)
+        if covered is not None:
+            why = f"{intake.MOST_PENDING} alarms wait already and say as much"
+            self.settle_alarms([AlarmRecord(id=covered.id, fate=AlarmFate.JOINED, reason=why)])
 
     def _remember(self, alarm_id: str) -> None:
         seen = (*self.state.seen, _mark(alarm_id))[-SEEN:]
@@ -138,12 +150,18 @@ class Ledger:
                 outcome=report.outcome, as_of=report.as_of, policy=policy.intake, present=self.state.cool_until
             ),
             tokens=max(left - spent, 0.0),
-            tokens_as_of=report.as_of,
-            promoted_as_of=report.as_of if report.outcome is Outcome.PROMOTED else self.state.promoted_as_of,
+            tokens_as_of=max(report.as_of, self.state.tokens_as_of or report.as_of),
+            promoted_as_of=self._promoted_as_of(report),
             history=(*self.state.history, _summary(report))[-HISTORY:],
         )
         self._tally(report.outcome.value)
         self._join_what_it_covered(report)
+
+    def _promoted_as_of(self, report: IncidentReport) -> Utc | None:
+        before = self.state.promoted_as_of
+        if report.outcome is not Outcome.PROMOTED:
+            return before
+        return max(report.as_of, before or report.as_of)
 
     def _join_what_it_covered(self, report: IncidentReport) -> None:
         covered = [a for a in self.state.pending if intake.speaks_of_the_same(alarm=a, incident_as_of=report.as_of)]

@@ -66,13 +66,17 @@ RECORD = Options(
 )
 """The audit chain: patient, since without it nothing is promoted."""
 
+CANCEL_PATIENCE = timedelta(minutes=10)
+"""How long a rollback waits for the open incident to close before it goes ahead."""
+
 ROLLOUT = Options(
     start_to_close_timeout=timedelta(minutes=30),
+    schedule_to_close_timeout=timedelta(hours=1),
     heartbeat_timeout=timedelta(seconds=30),
-    retry_policy=_BOUNDED,
+    retry_policy=_PATIENT,
     cancellation_type=_WAIT,
 )
-"""Putting a model into service."""
+"""Putting a model into service: patient, since a person may have approved it."""
 
 URGENT = Options(
     start_to_close_timeout=timedelta(minutes=30),

@@ -26,6 +26,13 @@ from workflows.steps import Steps
 from workflows.telling import Telling
 
 
+def _raise_if_cancelled() -> None:
+    """A step that ends well although it was told to stop hides the cancel: it counts all the same."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 @workflow.defn(failure_exception_types=options.BUGS)
 class Remediation:
     @workflow.init
@@ -62,7 +69,7 @@ class Remediation:
             return self._report(Outcome.SHORT_OF_DATA, self._progress.sentence)
         await self._train(snapshot)
         judgement = await self._judge(snapshot)
-        if not await self._wanted(judgement, snapshot):
+        if self._same_model() or not await self._wanted(judgement, snapshot):
             return self._held()
         promotion = await self._promote(snapshot, judgement)
         return await self._bake(promotion) or await self._watch(promotion) or self._promoted(promotion)
@@ -100,6 +107,14 @@ class Remediation:
         judgement = await self._steps.judge(snapshot, champion, evidence, facts.judged)
         self._progress.learn(judgement=judgement)
         return judgement
+
+    def _same_model(self) -> bool:
+        """The recipe on these rows gives the champion again: there is nothing to promote and nothing to ask."""
+        facts = self._progress.facts
+        same = facts.champion is not None and facts.refit is not None and facts.champion.model == facts.refit.model
+        if same:
+            self._progress.note("the challenger is the champion, byte for byte")
+        return same
 
     async def _wanted(self, judgement: Judgement, snapshot: Snapshot) -> bool:
         """Whether the challenger is to be promoted, by the evidence or by a person."""
@@ -146,11 +161,18 @@ class Remediation:
         expected = facts.champion.model.digest if facts.champion else None
         promotion = await self._steps.promote(snapshot, facts.refit, judgement, expected)
         self._progress.learn(promotion=promotion)
+        _raise_if_cancelled()
         return promotion
 
     async def _bake(self, promotion: Promotion) -> IncidentReport | None:
         self._progress.enter(Stage.BAKE, "In service; the first minutes are watched.", WaitingOn.CLOCK)
-        report = await self._steps.bake(promotion)
+        try:
+            report = await self._steps.bake(promotion)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return await self._roll_back(promotion, f"It could not be baked: {sentences.cause(error)}")
+        _raise_if_cancelled()
         self._progress.note(report.sentence)
         return None if report.healthy else await self._roll_back(promotion, report.sentence)
 
@@ -169,7 +191,11 @@ class Remediation:
         return await self._roll_back(promotion, report.sentence) if report.worse else None
 
     async def _roll_back(self, promotion: Promotion, why: str) -> IncidentReport:
-        """A rollback that fails pages at once."""
+        """A rollback that fails, or that has nothing to go back to, pages at once."""
+        if promotion.former is None:
+            sentence = f"The first champion is in trouble and there is none to go back to; it still serves. {why}"
+            self._telling.page(sentence)
+            return self._report(Outcome.FAILED, sentence)
         self._progress.enter(Stage.ROLLBACK, f"Going back to the former champion: {why}")
         bad = promotion.manifest.champion.digest
         try:

@@ -18,6 +18,7 @@ from platforms.local.serving_state import (
     read_or_none,
     supervised,
 )
+from policies.bake import bake
 
 _REMEMBERED = 50
 _SILENT = timedelta(seconds=15)
@@ -67,9 +68,9 @@ class LocalServing:
         layout = Layout(self._home, request.endpoint)
         counts = [c for c in counts_since(layout.counts, request.since) if c.digest == request.digest]
         requests, errors = sum(c.requests for c in counts), sum(c.errors for c in counts)
-        trouble = _trouble(request, deployment, requests, errors)
-        sentence = trouble or f"{requests} calls since {request.since:%Y-%m-%d %H:%M:%S} UTC, {errors} of them failed."
-        return BakeReport(healthy=trouble is None, requests=requests, errors=errors, sentence=sentence)
+        report = bake(requests=max(requests, errors), errors=errors, max_error_rate=request.max_error_rate)
+        trouble = _trouble(request, deployment)
+        return report if trouble is None else report.model_copy(update={"healthy": False, "sentence": trouble})
 
 
 def _next(present: Desired | None, request: DeployModel, artifact: Path) -> Desired | None:
@@ -120,13 +121,10 @@ def _deployment(desired: Desired, state: SupervisorState | None, live: list[Inst
     )
 
 
-def _trouble(request: CheckBake, deployment: Deployment, requests: int, errors: int) -> str | None:
-    """The sentence that says why the bake has failed, or None."""
+def _trouble(request: CheckBake, deployment: Deployment) -> str | None:
+    """The sentence that says why the bake has failed whatever was answered, or None."""
     if deployment.wanted != request.digest:
         return f"Endpoint {request.endpoint} is meant to serve another model than {request.digest[:12]} by now."
     if deployment.failure:
         return f"An instance is in trouble: {deployment.failure}"
-    total = max(requests, errors, 1)
-    if errors / total > request.max_error_rate:
-        return f"{errors} of {total} calls failed, more than the allowed share of {request.max_error_rate:g}."
     return None

@@ -173,3 +173,49 @@ async def test_an_alarm_older_than_memory_does_not_open_its_incident_twice(
     assert status.stage == "idle"
     assert "opened by this alarm before" in status.state.recent[-1].reason
     assert world.events() == ["decided", "closed"]
+
+
+async def test_many_large_alarms_poison_nothing(temporal_env: WorkflowEnvironment, task_queue: str) -> None:
+    world = World()
+    world.champion(quality=0.6)
+    large = {f"label-{n}": "x" * 1000 for n in range(50)}
+    async with running_loop(temporal_env, world, task_queue) as loop:
+        await loop.lifecycle.signal("pause", {"by": "ada"})
+        await loop.alarm(*(an_alarm(n, labels=large) for n in range(60)))
+
+        async def all_wait() -> bool:
+            return len((await loop.status()).state.pending) == 60
+
+        await until(all_wait, "60 waiting alarms")
+        await loop.lifecycle.signal("resume", {"by": "ada"})
+        status = await loop.closed()
+    assert status.state.history[0].outcome is Outcome.PROMOTED
+    assert (status.state.counts["opened"], status.state.counts["joined"]) == (1, 59)
+
+
+async def test_an_alarm_about_the_future_is_quarantined(temporal_env: WorkflowEnvironment, task_queue: str) -> None:
+    world = World()
+    world.champion(quality=0.6)
+    async with running_loop(temporal_env, world, task_queue) as loop:
+        await loop.alarm(an_alarm(1, as_of=AS_OF.replace(year=2199)), an_alarm(2))
+        status = await loop.closed()
+    assert status.state.history[0].outcome is Outcome.PROMOTED
+    assert "lies in the future" in status.state.quarantine[0].reason
+
+
+async def test_a_pause_during_the_debounce_holds_the_alarms(temporal_env: WorkflowEnvironment, task_queue: str) -> None:
+    world = World()
+    world.champion(quality=0.6)
+    async with running_loop(temporal_env, world, task_queue, a_policy(intake={"debounce": "1h"})) as loop:
+        await loop.alarm()
+
+        async def debouncing() -> bool:
+            return (await loop.status()).stage == "debounce"
+
+        await until(debouncing, "the debounce")
+        await loop.lifecycle.signal("pause", {"by": "ada", "reason": "migration"})
+        await temporal_env.fast_forward(loop.lifecycle, timedelta(hours=2))
+        status = await loop.status()
+    assert status.stage == "paused"
+    assert len(status.state.pending) == 1
+    assert status.state.history == ()

@@ -209,3 +209,75 @@ async def test_a_first_champion_is_not_kept_waiting_for_more_alarms(temporal_env
 
         await until(debouncing, "the debounce")
     assert first.state.history[0].outcome is Outcome.PROMOTED
+
+
+async def test_a_promotion_that_is_terminated_leaves_the_manifests_champion_in_service(
+    temporal_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    world = World(failures={"manifest": [Unavailable("busy")] * 4})
+    champion = world.champion(quality=0.6)
+    async with running_loop(temporal_env, world, task_queue) as loop:
+        await loop.alarm()
+        handle = await loop.in_stage(Stage.PROMOTE)
+
+        async def deployed() -> bool:
+            return len(world.deployed) > 0
+
+        await until(deployed, "the deployment")
+        await handle.terminate("by hand")
+        status = await loop.closed()
+    assert status.state.history[0].outcome is Outcome.FAILED
+    assert "The manifest's champion serves" in status.state.history[0].sentence
+    assert world.serving[world.endpoint].model == champion
+    assert world.manifests[-1].champion == champion
+
+
+async def test_a_cancel_that_a_landing_promotion_hides_still_counts(temporal_env: WorkflowEnvironment, task_queue: str) -> None:
+    world = World(failures={"manifest": [Unavailable("busy")]})
+    world.champion(quality=0.6)
+    async with running_loop(temporal_env, world, task_queue, a_policy(rollout={"bake": "1h"})) as loop:
+        await loop.alarm()
+        handle = await loop.in_stage(Stage.PROMOTE)
+        await handle.cancel()
+        status = await loop.closed()
+    assert status.state.history[0].outcome is Outcome.CANCELLED
+    assert world.resources == {}
+
+
+async def test_a_challenger_that_is_the_champion_again_is_not_promoted(
+    temporal_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    world = World()
+    async with running_loop(temporal_env, world, task_queue, a_policy(intake={"cool_down": "0s"})) as loop:
+        await loop.alarm()
+        first = (await loop.closed()).state.history[0].incident
+        again = world.manifests[-1].champion.digest
+        world.fixed_refit = again
+        await loop.alarm(an_alarm(2, as_of=an_alarm().as_of + timedelta(days=60)))
+        status = await loop.closed(2)
+    assert first != status.state.history[1].incident
+    assert status.state.history[1].outcome is Outcome.HELD
+    assert "byte for byte" in status.state.history[1].sentence
+    assert len(world.manifests) == 1
+
+
+async def test_a_first_champion_in_trouble_is_paged_since_there_is_none_to_go_back_to(
+    temporal_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    world = World(healthy=False)
+    async with running_loop(temporal_env, world, task_queue) as loop:
+        await loop.alarm()
+        status = await loop.closed()
+    assert status.state.history[0].outcome is Outcome.FAILED
+    assert "there is none to go back to" in status.state.history[0].sentence
+    assert NoticeKind.PAGE in [n.kind for n in world.notices]
+
+
+async def test_a_bake_that_cannot_be_looked_at_goes_back(temporal_env: WorkflowEnvironment, task_queue: str) -> None:
+    world = World(failures={"health": [Corrupt("the counts can't be read")]})
+    champion = world.champion(quality=0.6)
+    async with running_loop(temporal_env, world, task_queue) as loop:
+        await loop.alarm()
+        status = await loop.closed()
+    assert status.state.history[0].outcome is Outcome.ROLLED_BACK
+    assert world.serving[world.endpoint].model == champion
