@@ -38,9 +38,6 @@ async def _lost(endpoint: str, incident: OpenIncident, policy: EndpointPolicy, e
     """Nobody could put back what a terminated promotion had begun, so the lifecycle does."""
     serves = await _serve_manifest(endpoint, incident, policy)
     sentence = (
-        f"The remediation ended without a report ({sentences.cause(error)}). {serves} "
-        "`starter.py sweep` removes what it left."
-    )
         f"The remediation ended without a report ({sentences.cause(error)}). {serves} `starter.py sweep` removes what it left."
     )
     return IncidentReport(

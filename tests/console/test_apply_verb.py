@@ -66,13 +66,13 @@ async def test_dry_run_lists_each_changed_field_and_changes_nothing(run: Run, fl
         policy = await policy_of(fleet, "bikes")
     found = {c["path"]: (c["old"], c["new"]) for c in ran.data["endpoints"][0]["changes"]}
     assert found["gate.refresh.t"] == (1.0, 2.0)
-    assert found["intake.cool_down"] == ("P14D", "P7D")
+    assert found["intake.cool_down"] == ("P30D", "P7D")
     assert found["gate.margins.recall"] == (0.05, 0.1)
     assert found["gate.margins.accuracy"] == (0.02, None)
     assert ran.data["endpoints"][1]["action"] == "create"
     assert policy.gate.refresh.t == 1.0
     assert [run.id async for run in fleet.list_workflows("ExecutionStatus = 'Running'")] == ["endpoint/bikes"]
-    assert 'intake.cool_down: "P14D" -> "P7D"' in shown.out
+    assert 'intake.cool_down: "P30D" -> "P7D"' in shown.out
 
 
 async def test_apply_changes_a_running_policy_in_place(run: Run, fleet: Client, tmp_path: Path) -> None:
