@@ -76,7 +76,7 @@ def test_a_killed_instance_is_replaced_counted_and_loses_no_captured_answer(
     assert tools.post(url, tools.request_row("after")).status_code == 200
     assert len(answered) >= 39
     assert set(captured_ids(supervisor.home, "killed", data)) == {*answered, "after"}
-    report = supervisor.serving.health(CheckBake(endpoint="killed", digest=model.digest, since=since, max_error_rate=0.001))
+    report = supervisor.serving.health(CheckBake(endpoint="killed", digest=model.digest, since=since, max_error_rate=0.0))
     assert (report.healthy, report.errors) == (False, 1)
 
 
