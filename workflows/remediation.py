@@ -28,9 +28,14 @@ from workflows.telling import Telling
 
 def _raise_if_cancelled() -> None:
     """A step that ends well although it was told to stop hides the cancel: it counts all the same."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
+    if _told_to_stop():
         raise asyncio.CancelledError
+
+
+def _told_to_stop() -> bool:
+    """Also where a step failed of something else just when the cancel reached it."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 @workflow.defn(failure_exception_types=options.BUGS)
@@ -223,7 +228,7 @@ class Remediation:
         return self._report(Outcome.EXPIRED if expired else Outcome.HELD, f"The champion stays: {why}.")
 
     def _broken_off(self, end: BaseException) -> IncidentReport:
-        if is_cancelled_exception(end) or isinstance(end, asyncio.CancelledError):
+        if is_cancelled_exception(end) or isinstance(end, asyncio.CancelledError) or _told_to_stop():
             return self._report(Outcome.CANCELLED, f"Cancelled in stage {self._progress.stage.value}.")
         return self._report(Outcome.FAILED, f"Failed in stage {self._progress.stage.value}: {sentences.cause(end)}.")
 
