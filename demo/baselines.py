@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from contracts.training import LearnerSettings
 from demo.data import LABEL_DELAY, WEEK, Hours
+from platforms.local.fit import parameters
 from platforms.local.model import LOGIT_LIMIT, Model
 
 Scores = NDArray[np.float64]
@@ -44,23 +45,8 @@ def _weekly(data: Hours, start: datetime, end: datetime, learner: LearnerSetting
     while start <= end:
         known = data.between(start - WINDOW, start - LABEL_DELAY + timedelta(microseconds=1))
         rows = lightgbm.Dataset(known.features, known.busy)
-        booster = lightgbm.train(trainer_parameters(learner), rows, num_boost_round=learner.rounds)
+        booster = lightgbm.train(parameters(learner), rows, num_boost_round=learner.rounds)
         week = data.between(start, start + WEEK).features
         logits = np.asarray(booster.predict(week, raw_score=True, num_threads=1), dtype=np.float64)
         yield 1 / (1 + np.exp(-np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)))
         start += WEEK
-
-
-def trainer_parameters(learner: LearnerSettings) -> dict[str, str | int | float | bool]:
-    """The trainer's own, so that only horizon and judgement differ; a test holds the two together."""
-    return {
-        "objective": "binary",
-        "learning_rate": learner.learning_rate,
-        "num_leaves": learner.num_leaves,
-        "min_data_in_leaf": learner.min_rows_per_leaf,
-        "seed": learner.seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": 1,
-        "verbosity": -1,
-    }

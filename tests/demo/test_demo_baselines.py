@@ -8,9 +8,9 @@ import numpy as np
 from demo_stories import START, hours
 
 from contracts.training import LearnerSettings
-from demo.baselines import baselines, trainer_parameters
+from demo.baselines import baselines
 from demo.data import LABEL_DELAY, WEEK, Hours
-from platforms.local import fit
+from platforms.local.fit import parameters
 from platforms.local.model import Member, write_model
 
 LEARNER = LearnerSettings(rounds=20)
@@ -20,7 +20,7 @@ BEGIN = START + timedelta(days=40)
 
 def model_file(folder: Path) -> Path:
     past = DATA.between(START, BEGIN)
-    trees = lightgbm.train(trainer_parameters(LEARNER), lightgbm.Dataset(past.features, past.busy), 5).model_to_string()
+    trees = lightgbm.train(parameters(LEARNER), lightgbm.Dataset(past.features, past.busy), 5).model_to_string()
     return write_model(folder, ("a", "b", "c", "d", "e"), [Member(horizon="all", trees=trees)])[0]
 
 
@@ -33,7 +33,3 @@ def test_labels_that_come_later_change_no_earlier_score(tmp_path: Path) -> None:
     assert len(first.weekly) == len(first.never) == len(replayed)
     assert np.array_equal(first.weekly, second.weekly)
     assert not np.array_equal(first.weekly[:168], first.never[:168])
-
-
-def test_the_weekly_model_learns_as_the_trainer_does() -> None:
-    assert trainer_parameters(LEARNER) == fit._parameters(LEARNER)
