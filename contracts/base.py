@@ -13,10 +13,13 @@ class Contract(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False, extra="ignore")
 
 
-class Strict(Contract):
-    """At the edges (fleet file, forms, alarm bodies): an unknown field is a typo and is refused."""
+class Declared(Contract):
+    """Written by people: in the fleet file, in a form. Whoever reads it *there* refuses an unknown field as a typo
+    (`model_validate(..., extra="forbid")`); inside histories it is as tolerant as every contract, or a worker of an
+    older release could no longer read what a newer one has configured.
+    """
 
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from contracts.base import Contract, Duration, EndpointName, Sha256, Strict, Utc
+from contracts.base import Contract, Declared, Duration, EndpointName, Sha256, Utc
 from contracts.snapshot import DataPolicy, Snapshot, Window
 from contracts.training import Challenger, ModelCard
 
@@ -34,7 +34,7 @@ _MARGINS: dict[GuardedMetric, float] = {
 }
 
 
-class Thresholds(Strict):
+class Thresholds(Declared):
     """What a challenger must reach: relative gains (0.01 = 1 %) and the day-block t of the primary metric."""
 
     log_loss_gain: float = Field(default=0.01, ge=0)
@@ -42,7 +42,7 @@ class Thresholds(Strict):
     t: float = Field(default=1.0, ge=0)
 
 
-class GatePolicy(Strict):
+class GatePolicy(Declared):
     """Declared before looking, and written into every record."""
 
     primary: str = Field(default="log_loss", pattern=r"^(log_loss|brier)$")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from contracts.base import Duration, EndpointName, Strict
+from contracts.base import Declared, Duration, EndpointName
 from contracts.evaluation import GatePolicy
 from contracts.monitor import MonitorPolicy
 from contracts.review import ReviewPolicy
@@ -20,7 +20,7 @@ class Tier(StrEnum):
     CRITICAL = "critical"
 
 
-class IntakePolicy(Strict):
+class IntakePolicy(Declared):
     """Which alarms become incidents."""
 
     debounce: Duration = timedelta(0)
@@ -39,7 +39,7 @@ class IntakePolicy(Strict):
     """... and how many can be saved up. Beyond it a person is asked."""
 
 
-class TrainingPolicy(Strict):
+class TrainingPolicy(Declared):
     """How challengers are made and what they may cost."""
 
     recipe: Recipe = Field(default_factory=Recipe)
@@ -49,7 +49,7 @@ class TrainingPolicy(Strict):
     """Dollars per machine hour, for the record."""
 
 
-class EndpointPolicy(Strict):
+class EndpointPolicy(Declared):
     """Everything the loop needs to know about one endpoint."""
 
     team: str = Field(min_length=1, max_length=100)
@@ -74,7 +74,7 @@ class EndpointPolicy(Strict):
         return self
 
 
-class Fleet(Strict):
+class Fleet(Declared):
     """The whole file."""
 
     version: Literal[1]

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from contracts.base import Contract, Duration, EndpointName, Sha256, Strict
+from contracts.base import Contract, Declared, Duration, EndpointName, Sha256
 from contracts.snapshot import Window
 
 
-class MonitorPolicy(Strict):
+class MonitorPolicy(Declared):
     """When live quality is bad enough for an alarm. Thresholds are absolute, against the champion's reference."""
 
     period: Duration = timedelta(days=7)

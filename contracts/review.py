@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from contracts.base import Contract, Duration, EndpointName, Sha256, Strict, Text, Utc
+from contracts.base import Contract, Declared, Duration, EndpointName, Sha256, Text, Utc
 from contracts.evaluation import Verdict
 
 
@@ -15,7 +15,7 @@ class Default(StrEnum):
     PROMOTE = "promote"
 
 
-class ReviewPolicy(Strict):
+class ReviewPolicy(Declared):
     """Who is asked, when, and what happens when nobody answers."""
 
     reviewers: tuple[str, ...] = ()
@@ -26,7 +26,7 @@ class ReviewPolicy(Strict):
     default: Default = Default.KEEP
 
 
-class Decision(Strict):
+class Decision(Declared):
     """What a person says. Identities are not verified here, and the record says so."""
 
     approve: bool

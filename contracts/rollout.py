@@ -4,13 +4,13 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from contracts.base import Contract, Duration, EndpointName, Sha256, Strict, Utc
+from contracts.base import Contract, Declared, Duration, EndpointName, Sha256, Utc
 from contracts.evaluation import RefitReport as RefitReport
 from contracts.snapshot import DataPolicy
 from contracts.training import Challenger, ModelRef, Recipe
 
 
-class ServingPolicy(Strict):
+class ServingPolicy(Declared):
     """How the endpoint serves."""
 
     port: int = Field(default=0, ge=0, le=65535)
@@ -20,7 +20,7 @@ class ServingPolicy(Strict):
     """Score from which the answer is 1; from costs, never tuned."""
 
 
-class RolloutPolicy(Strict):
+class RolloutPolicy(Declared):
     """What happens after a promotion."""
 
     bake: Duration = timedelta(minutes=10)

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from contracts.base import Contract, Duration, EndpointName, Horizon, Sha256, Strict, Utc
+from contracts.base import Contract, Declared, Duration, EndpointName, Horizon, Sha256, Utc
 from contracts.training import DatasetRef, Tags
 
 
@@ -18,7 +18,7 @@ class OnShortCoverage(StrEnum):
     """Keep the champion and close the incident."""
 
 
-class CoveragePolicy(Strict):
+class CoveragePolicy(Declared):
     """What a window must hold before anything is trained on it."""
 
     min_rows: int = Field(default=300, ge=1)
@@ -32,7 +32,7 @@ class CoveragePolicy(Strict):
     max_defers: int = Field(default=7, ge=0)
 
 
-class DataPolicy(Strict):
+class DataPolicy(Declared):
     """Where an endpoint's labelled rows come from."""
 
     table: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")

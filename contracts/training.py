@@ -5,10 +5,10 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from contracts.base import Contract, Duration, EndpointName, Horizon, Sha256, Strict, Utc
+from contracts.base import Contract, Declared, Duration, EndpointName, Horizon, Sha256, Utc
 
 
-class LearnerSettings(Strict):
+class LearnerSettings(Declared):
     """Settings of the gradient-boosted trees; fixed seed, so that the same rows give the same bytes."""
 
     rounds: int = Field(default=200, ge=1, le=5000)
@@ -20,7 +20,7 @@ class LearnerSettings(Strict):
     seed: int = 7
 
 
-class Recipe(Strict):
+class Recipe(Declared):
     """What the gate judges: horizons and learner. One model per horizon; they are served as the mean of their logits."""
 
     horizons: tuple[Horizon, ...] = Field(default=(timedelta(days=30),), min_length=1)

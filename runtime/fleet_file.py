@@ -59,7 +59,7 @@ def load(path: Path) -> Fleet:
     document.fold_defaults()
     data = document.data()
     try:
-        fleet = Fleet.model_validate(data)
+        fleet = Fleet.model_validate(data, extra="forbid")
     except ValidationError as error:
         found = [_problem(document, detail) for detail in error.errors(include_url=False) if not _follows(document, detail)]
         raise FleetFileError(path, [*document.problems, *_one_per_value(found)]) from None

@@ -20,7 +20,10 @@ _DURATION: Final = {
 
 
 class _Schema(GenerateJsonSchema):
-    """Durations as people write them."""
+    """Durations as people write them, and no field that the reader would refuse."""
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        return {**super().model_schema(schema), "additionalProperties": False}
 
     def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> JsonSchemaValue:  # noqa: ARG002 - the base class's signature
         return dict(_DURATION)

@@ -127,10 +127,10 @@ class EndpointLifecycle:
         if name == "alarm":
             self._ledger.take(inbox.parse(Alarm, args))
         elif name == "pause":
-            request = inbox.parse(PauseRequest, args)
+            request = inbox.parse(PauseRequest, args, typed=True)
             self._ledger.pause(Pause(by=request.by, reason=request.reason, at=workflow.now()))
         else:
-            inbox.parse(ResumeRequest, args)
+            inbox.parse(ResumeRequest, args, typed=True)
             self._ledger.pause(None)
 
     @workflow.update(dynamic=True)
@@ -150,7 +150,7 @@ class EndpointLifecycle:
         """A refusal reaches the caller with its type and leaves no history."""
         try:
             inbox.known(name, UPDATES)
-            inbox.parse(EndpointPolicy if name == "configure" else RollbackRequest, args)
+            inbox.parse(EndpointPolicy if name == "configure" else RollbackRequest, args, typed=True)
         except inbox.MalformedInputError as error:
             raise inbox.refused(error) from None
         if name == "rollback" and self._rollback is not None:

@@ -20,13 +20,13 @@ class MalformedInputError(Exception):
     """What was sent can't be read as what was expected; the message says what to send."""
 
 
-def parse(model: type[M], args: Sequence[RawValue], **overrides: object) -> M:
-    """Read the only argument as `model`. Raises: MalformedInputError."""
+def parse(model: type[M], args: Sequence[RawValue], *, typed: bool = False, **overrides: object) -> M:
+    """Read the only argument as `model`; what a person `typed` may hold no unknown field. Raises: MalformedInputError."""
     content = raw(args)
     if not isinstance(content, dict):
         raise MalformedInputError(f"expected one JSON object ({model.__name__}), found {type(content).__name__}")
     try:
-        return model.model_validate({**content, **overrides})
+        return model.model_validate({**content, **overrides}, extra="forbid" if typed else None)
     except ValidationError as error:
         raise MalformedInputError(_in_words(model, error)) from None
 

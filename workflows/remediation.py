@@ -259,7 +259,7 @@ class Remediation:
         """`approve` and `reject`; anything else is kept in quarantine. Nothing a sender does can raise here."""
         try:
             inbox.known(name, ("approve", "reject"))
-            decision = inbox.parse(Decision, args, approve=name == "approve")
+            decision = inbox.parse(Decision, args, typed=True, approve=name == "approve")
         except inbox.MalformedInputError as error:
             note = inbox.quarantined(name, args, str(error))
             self._progress.quarantine = (*self._progress.quarantine, note)[-20:]
@@ -278,7 +278,7 @@ class Remediation:
         """A refusal reaches the caller with its type and leaves no history."""
         try:
             inbox.known(name, ("decide",))
-            decision = inbox.parse(Decision, args)
+            decision = inbox.parse(Decision, args, typed=True)
         except inbox.MalformedInputError as error:
             raise inbox.refused(error) from None
         if decision.evidence is None:

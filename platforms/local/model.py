@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from contracts.base import Strict
+from contracts.base import Contract
 from platforms.errors import Corrupt, Invalid, NotFound
 from platforms.local.files import write_atomic
 
@@ -24,7 +24,7 @@ LOGIT_LIMIT = 7.0
 """A member never says less than 0.0009 or more than 0.9991."""
 
 
-class Member(Strict):
+class Member(Contract):
     """One booster of the blend."""
 
     horizon: str
@@ -33,7 +33,7 @@ class Member(Strict):
     """LightGBM's own text format."""
 
 
-class Artifact(Strict):
+class Artifact(Contract):
     """What stands in `model.json`."""
 
     format: Literal[1] = 1
@@ -92,7 +92,7 @@ class Model:
         """
         content = read_artifact(path, digest)
         try:
-            artifact = Artifact.model_validate_json(content)
+            artifact = Artifact.model_validate_json(content, extra="forbid")
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"

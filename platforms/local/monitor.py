@@ -65,7 +65,7 @@ class Monitor:
 def read_fleet(path: Path) -> Fleet:
     """Raises: NotFound, Invalid (every field that is wrong)."""
     try:
-        return Fleet.model_validate(_folded(yaml.safe_load(read_bytes(path))))
+        return Fleet.model_validate(_folded(yaml.safe_load(read_bytes(path))), extra="forbid")
     except yaml.YAMLError as error:
         raise Invalid(f"{path} is not YAML: {error}") from None
     except ValidationError as error:

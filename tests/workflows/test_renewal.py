@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest_asyncio
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
-from contracts.incident import Outcome, Stage
+from contracts.incident import LifecycleState, Outcome, Stage
 from runtime import search_attributes
 from runtime.client import DATA_CONVERTER
 from runtime.temporal_server import binary
@@ -94,3 +94,11 @@ async def test_an_incident_terminated_after_a_renewal_is_settled_as_failed(
         status = await loop.closed()
     assert status.state.history[0].outcome is Outcome.FAILED
     assert "sweep" in status.state.history[0].sentence
+
+
+def test_an_older_worker_reads_what_a_newer_one_has_configured() -> None:
+    """State goes from run to run and policy from parent to child: a field of a newer release must not stop them."""
+    state = LifecycleState(endpoint="bikes", policy=a_policy()).model_dump(mode="json")
+    for room in (state, state["policy"], state["policy"]["gate"], state["policy"]["training"]["recipe"]["learner"]):
+        room["of_a_newer_release"] = 1
+    assert LifecycleState.model_validate(state).policy == a_policy()
