@@ -5,7 +5,6 @@ from datetime import timedelta
 from pydantic import Field
 
 from contracts.base import Contract, Declared, Duration, EndpointName, Sha256, Utc
-from contracts.evaluation import RefitReport as RefitReport
 from contracts.snapshot import DataPolicy
 from contracts.training import Challenger, ModelRef, Recipe
 

@@ -1,6 +1,6 @@
 """What ships is the judged recipe fitted again on all labels: does it still decide like the model that was judged?"""
 
-from contracts.rollout import RefitReport
+from contracts.evaluation import RefitReport
 from policies.chance import tail
 from policies.metrics import Floats, disagreement, score_shift
 from policies.paired import checked_scores

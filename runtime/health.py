@@ -7,9 +7,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from platforms.local.files import lock_held
 from runtime.errors import StartError
 from runtime.leaving import leave
-from runtime.readiness import http_ready, lock_held
+from runtime.readiness import http_ready
 from runtime.settings import MAIN_QUEUE, TRAINING_QUEUE
 
 QUEUES = {"main": MAIN_QUEUE, "training": TRAINING_QUEUE}

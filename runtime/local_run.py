@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from platforms.local.files import lock_held
 from runtime.client import DEFAULT_ADDRESS
 from runtime.errors import Misconfigured
 from runtime.process_group import Process
 from runtime.process_records import Records, heeds_sigterm
-from runtime.readiness import http_ready, lock_held
+from runtime.readiness import http_ready
 from runtime.settings import MAIN_QUEUE, TRAINING_QUEUE, Settings
 from runtime.temporal_readiness import queue_ready, temporal_ready
 

@@ -1,9 +1,6 @@
 """Is it up yet? Small checks that answer False for 'not yet'."""
 
-import fcntl
-import os
 import socket
-from pathlib import Path
 
 import httpx
 
@@ -26,21 +23,6 @@ def port_free(port: int, host: str = "127.0.0.1") -> bool:
         except OSError:
             return False
     return True
-
-
-def lock_held(path: Path) -> bool:
-    """True when a process holds the lock file, which it does until it dies."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def http_ready(url: str) -> bool:

@@ -14,24 +14,14 @@ import structlog
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from temporalio.client import Client
-from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+from temporalio.testing import WorkflowEnvironment
 
-from runtime import search_attributes
-from runtime.client import DATA_CONVERTER
-from runtime.temporal_server import binary
+from tests.servers import embedded_server
 
 hypothesis_settings.register_profile(
     "homeostat", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("homeostat")
-
-SERVER_FLAGS = (
-    "frontend.WorkflowTimeSkippingEnabled=true",
-    'history.timerProcessorMaxTimeShift="20ms"',
-    "system.forceSearchAttributesCacheRefreshOnRead=true",
-    "matching.enableFairness=true",
-)
-"""Without the first no workflow starts here; without the second each timer lasts a second."""
 
 _FOREIGN = ("HOMEOSTAT_", "TEMPORAL_", "OTEL_")
 _connect = socket.socket.connect
@@ -81,14 +71,7 @@ def _is_loopback(host: str) -> bool:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def temporal_env() -> AsyncIterator[WorkflowEnvironment]:
     """The embedded server in memory. Clocks run normally until a test says `await temporal_env.fast_forward(handle, duration)`."""
-    flags = [word for flag in SERVER_FLAGS for word in ("--dynamic-config-value", flag)]
-    async with await WorkflowEnvironment.start_time_skipping_v2(
-        ts_config=TimeSkippingConfig(enabled=False),
-        dev_server_existing_path=str(binary()),
-        data_converter=DATA_CONVERTER,
-        dev_server_extra_args=flags,
-    ) as env:
-        await search_attributes.ensure(env.client)
+    async with embedded_server() as env:
         yield env
 
 

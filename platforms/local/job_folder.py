@@ -114,21 +114,6 @@ def take_lock(path: Path) -> int | None:
     return handle
 
 
-def is_locked(path: Path) -> bool:
-    """Does a process hold the lock? Looking takes it for a moment, shared."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
-
-
 def bump(folder: JobFolder) -> int:
     """Count one more start; returns its number."""
     before = read_if_there(folder.attempt, Attempt) or Attempt()

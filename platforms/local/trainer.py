@@ -14,8 +14,8 @@ import psutil
 
 from contracts.training import JobPhase, JobState, TrainChallenger
 from platforms.errors import Conflict, Exhausted, NotFound, Unavailable
-from platforms.local.files import key_folder, platform_errors, write_contract
-from platforms.local.job_folder import Attempt, JobFolder, JobProcess, bump, is_locked, read_if_there, take_lock, write_note
+from platforms.local.files import key_folder, lock_held, platform_errors, write_contract
+from platforms.local.job_folder import Attempt, JobFolder, JobProcess, bump, read_if_there, take_lock, write_note
 from platforms.local.staging import staged
 from platforms.local.tagged import TAGS, Tagged
 
@@ -78,7 +78,7 @@ class LocalTrainer:
             raise NotFound(f"no training job has the key {key!r}: start it first")
         if settled := folder.settled(key):
             return settled
-        if is_locked(folder.lock):
+        if lock_held(folder.lock):
             return folder.running(key)
         if settled := folder.settled(key):
             return settled
@@ -96,7 +96,7 @@ class LocalTrainer:
         if folder.settled(key) is None:
             write_note(folder.stopped, "stopped on request")
         asked = time.monotonic()
-        while is_locked(folder.lock):
+        while lock_held(folder.lock):
             waited = time.monotonic() - asked
             if waited > _STOP_SECONDS:
                 raise Unavailable(f"the training process of {key} did not end within {_STOP_SECONDS:g} s. Try again")
@@ -105,7 +105,7 @@ class LocalTrainer:
 
     def running(self) -> int:
         """How many jobs have a living process."""
-        return sum(is_locked(path) for path in self._jobs.glob("*/job.lock"))
+        return sum(lock_held(path) for path in self._jobs.glob("*/job.lock"))
 
     def _folder(self, key: str) -> JobFolder:
         return JobFolder(key_folder(self._jobs, key))

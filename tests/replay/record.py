@@ -13,12 +13,13 @@ from uuid import uuid4
 from temporalio.testing import WorkflowEnvironment
 
 from tests.replay.fingerprints import FINGERPRINTS, HISTORIES, committed, fingerprint, scrubbed, write_fingerprints
-from tests.replay.scenarios import SCENARIOS, hasty_server, patient_server, play
+from tests.replay.scenarios import SCENARIOS, play
+from tests.servers import embedded_server, hasty_server
 
 
 async def record(names: list[str], *, histories: bool) -> None:
     accepted = committed() if FINGERPRINTS.exists() else {}
-    async with patient_server() as patient, hasty_server() as hasty:
+    async with embedded_server() as patient, hasty_server() as hasty:
         for name in names:
             env = hasty if SCENARIOS[name].renews else patient
             for run, history in await _told(name, env):

@@ -1,21 +1,16 @@
 """The stories whose histories are kept: each runs one endpoint's loop and says which workflow runs tell it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+from temporalio.testing import WorkflowEnvironment
 
 from contracts.fleet import EndpointPolicy
 from contracts.ids import lifecycle_id
 from contracts.incident import Accepted, LifecycleStatus, Stage
 from platforms.errors import Corrupt, TrainingFailed
-from runtime import search_attributes
-from runtime.client import DATA_CONVERTER
-from runtime.temporal_server import binary
-from tests.conftest import SERVER_FLAGS
 from tests.fakes import AS_OF, World, fake_platform
 from tests.stories import Loop, a_policy, an_alarm, start_lifecycle, until, workers
 
@@ -187,25 +182,3 @@ async def play(scenario: Scenario, env: WorkflowEnvironment, queue: str) -> list
 
 async def _history(client: Client, run: Run) -> str:
     return (await client.get_workflow_handle(run.workflow_id, run_id=run.run_id).fetch_history()).to_json()
-
-
-def patient_server() -> AbstractAsyncContextManager[WorkflowEnvironment]:
-    """As in tests/conftest.py."""
-    return _server(*SERVER_FLAGS)
-
-
-def hasty_server() -> AbstractAsyncContextManager[WorkflowEnvironment]:
-    """A server that suggests to continue as new after 25 events."""
-    return _server(*SERVER_FLAGS, "limit.historyCount.suggestContinueAsNew=25")
-
-
-@asynccontextmanager
-async def _server(*flags: str) -> AsyncIterator[WorkflowEnvironment]:
-    async with await WorkflowEnvironment.start_time_skipping_v2(
-        ts_config=TimeSkippingConfig(enabled=False),
-        dev_server_existing_path=str(binary()),
-        data_converter=DATA_CONVERTER,
-        dev_server_extra_args=[word for flag in flags for word in ("--dynamic-config-value", flag)],
-    ) as env:
-        await search_attributes.ensure(env.client)
-        yield env

@@ -23,7 +23,8 @@ from runtime.client import DATA_CONVERTER
 from runtime.sandbox import RUNNER
 from runtime.workers import WORKFLOWS
 from tests.replay.fingerprints import HISTORIES, INSTRUCTION, committed, fingerprint, scrubbed
-from tests.replay.scenarios import SCENARIOS, hasty_server, play
+from tests.replay.scenarios import SCENARIOS, play
+from tests.servers import hasty_server
 
 RECORDED = sorted(HISTORIES.glob("*.json"))
 SECONDS = 55

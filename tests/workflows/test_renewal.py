@@ -4,30 +4,18 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest_asyncio
-from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+from temporalio.testing import WorkflowEnvironment
 
 from contracts.incident import LifecycleState, Outcome, Stage
-from runtime import search_attributes
-from runtime.client import DATA_CONVERTER
-from runtime.temporal_server import binary
-from tests.conftest import SERVER_FLAGS
 from tests.fakes import AS_OF, World
+from tests.servers import hasty_server
 from tests.stories import Loop, a_policy, an_alarm, running_loop, until
-
-RENEW_OFTEN = "limit.historyCount.suggestContinueAsNew=25"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def hasty_env() -> AsyncIterator[WorkflowEnvironment]:
     """A server that suggests to continue as new after 25 events."""
-    flags = [word for flag in (*SERVER_FLAGS, RENEW_OFTEN) for word in ("--dynamic-config-value", flag)]
-    async with await WorkflowEnvironment.start_time_skipping_v2(
-        ts_config=TimeSkippingConfig(enabled=False),
-        dev_server_existing_path=str(binary()),
-        data_converter=DATA_CONVERTER,
-        dev_server_extra_args=flags,
-    ) as env:
-        await search_attributes.ensure(env.client)
+    async with hasty_server() as env:
         yield env
 
 
