@@ -1,7 +1,6 @@
 """The fleet file: every endpoint's policy as code. How it is read lies in `runtime/fleet_file.py`."""
 
 from datetime import timedelta
-from enum import StrEnum
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -13,11 +12,6 @@ from contracts.review import ReviewPolicy
 from contracts.rollout import RolloutPolicy, ServingPolicy
 from contracts.snapshot import DataPolicy
 from contracts.training import Recipe
-
-
-class Tier(StrEnum):
-    STANDARD = "standard"
-    CRITICAL = "critical"
 
 
 class IntakePolicy(Declared):
@@ -54,7 +48,6 @@ class EndpointPolicy(Declared):
 
     team: str = Field(min_length=1, max_length=100)
     cost_center: str = Field(min_length=1, max_length=100)
-    tier: Tier = Tier.STANDARD
     data: DataPolicy
     training: TrainingPolicy = Field(default_factory=TrainingPolicy)
     gate: GatePolicy = Field(default_factory=GatePolicy)

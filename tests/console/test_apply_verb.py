@@ -79,11 +79,11 @@ async def test_apply_changes_a_running_policy_in_place(run: Run, fleet: Client, 
     async with working(fleet):
         await run("apply", fleet_file(tmp_path, bikes=POLICY))
         first = await fleet.get_workflow_handle(lifecycle_id("bikes")).describe()
-        ran = await run("apply", fleet_file(tmp_path, bikes={**POLICY, "tier": "critical"}), "--json")
+        ran = await run("apply", fleet_file(tmp_path, bikes={**POLICY, "team": "night-shift"}), "--json")
         policy = await policy_of(fleet, "bikes")
         second = await fleet.get_workflow_handle(lifecycle_id("bikes")).describe()
     assert ran.data["counts"]["change"] == 1
-    assert policy.tier.value == "critical"
+    assert policy.team == "night-shift"
     assert first.run_id == second.run_id
 
 

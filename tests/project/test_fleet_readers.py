@@ -17,6 +17,6 @@ def test_both_readers_see_the_same_policies(path: Path) -> None:
 
 def test_an_endpoints_own_value_wins_over_the_defaults_in_both(tmp_path: Path) -> None:
     path = tmp_path / "fleet.yaml"
-    path.write_text((ROOT / "fleet.yaml").read_text().replace("    tier: standard", "    team: rides\n    tier: standard"))
+    path.write_text((ROOT / "fleet.yaml").read_text().replace("  bikes:\n", "  bikes:\n    team: rides\n", 1))
     assert read_fleet(path) == load(path)
     assert read_fleet(path).endpoints["bikes"].team == "rides"

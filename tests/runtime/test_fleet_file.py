@@ -73,7 +73,7 @@ def test_every_mistake_is_named_with_line_field_what_was_read_and_what_is_allowe
             teem: growth
             team: growth
             cost_center: 4711
-            tier: gold
+            serving: {instances: many}
             data: {table: bikes, label: busy}
             gate:
               primary: acc
@@ -89,7 +89,7 @@ def test_every_mistake_is_named_with_line_field_what_was_read_and_what_is_allowe
     assert said == [
         f"4: endpoints.bikes.teem: is unknown; did you mean 'team'? known here: {', '.join(EndpointPolicy.model_fields)}",
         "6: endpoints.bikes.cost_center: read '4711'; should be text; put it in quotes",
-        "7: endpoints.bikes.tier: read 'gold'; allowed: standard, critical",
+        "7: endpoints.bikes.serving.instances: read 'many'; should be a valid integer",
         "8: endpoints.bikes.data.features: is missing",
         "10: endpoints.bikes.gate.primary: read 'acc'; allowed: log_loss, brier",
         "11: endpoints.bikes.gate.holdout: read '14'; a duration needs a unit, for example '90s', '15m', '12h', '30d' or '2w'",
@@ -133,10 +133,10 @@ def test_a_mistake_in_defaults_is_named_once_and_there(tmp_path: Path) -> None:
 
 
 def test_duplicate_keys_are_refused_beside_all_other_mistakes(tmp_path: Path) -> None:
-    said = problems(tmp_path, GOOD + "    team: other\n    tier: gold\n")
+    said = problems(tmp_path, GOOD + "    team: other\n    review: {default: gold}\n")
     assert said == [
         "7: endpoints.bikes: the key 'team' stands here twice, first on line 4",
-        "8: endpoints.bikes.tier: read 'gold'; allowed: standard, critical",
+        "8: endpoints.bikes.review.default: read 'gold'; allowed: keep, promote",
     ]
 
 
@@ -201,12 +201,12 @@ def test_the_command_line_checks_and_prints(tmp_path: Path, capsys: pytest.Captu
     path = tmp_path / "fleet.yaml"
     path.write_text(GOOD)
     assert fleet_file.main([str(path)]) == 0
-    path.write_text(GOOD + "    tier: gold\n")
+    path.write_text(GOOD + "    review: {default: gold}\n")
     assert fleet_file.main([str(path)]) == 65
     assert fleet_file.main(["--schema"]) == 0
     out, err = capsys.readouterr()
     assert out.endswith(render())
-    assert err == f"{path}:7: endpoints.bikes.tier: read 'gold'; allowed: standard, critical\n"
+    assert err == f"{path}:7: endpoints.bikes.review.default: read 'gold'; allowed: keep, promote\n"
 
 
 FRAGMENTS = st.sampled_from(
