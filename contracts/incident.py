@@ -171,6 +171,9 @@ class LifecycleState(Contract):
     """Closed incidents by outcome, plus 'rollback_done' and 'rollback_failed' for operators' rollbacks."""
     quarantine: tuple[QuarantinedSignal, ...] = ()
     refused: tuple[RefusedDecision, ...] = ()
+    """The last decisions that did not count, newest last ..."""
+    refusals: int = 0
+    """... and how many there were over the endpoint's life."""
     history: tuple[IncidentSummary, ...] = ()
     """The last incidents, newest last."""
     cool_until: Utc | None = None

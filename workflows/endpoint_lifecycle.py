@@ -70,9 +70,10 @@ class EndpointLifecycle:
         return long and self._rollback is None and not self._decisions and not self._incidents.closed()
 
     async def _renew(self) -> None:
-        """Handlers are drained, then the state goes on with no await between: nothing can come in unseen."""
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        workflow.continue_as_new(self._ledger.state)
+        """Handlers are drained; what came in meanwhile is worked on first; then the state goes on with no await between."""
+        await workflow.wait_condition(lambda: workflow.all_handlers_finished() or not self._renewal_due())
+        if self._renewal_due():
+            workflow.continue_as_new(self._ledger.state)
 
     async def _forward(self, name: str, args: Sequence[RawValue]) -> None:
         """A decision by plain signal goes to the open incident; without one it is refused where people look."""
@@ -92,8 +93,7 @@ class EndpointLifecycle:
             self._rollback = self._rolling = None
 
     def _show(self) -> None:
-        stage = self._stage()
-        self._ledger.show(stage)
+        self._ledger.show(self._stage())
 
     def _stage(self) -> str:
         state = self._ledger.state

@@ -90,7 +90,7 @@ class Ledger:
         self._change(quarantine=(*self.state.quarantine, note)[-KEPT_BAD:])
 
     def refuse(self, refusal: RefusedDecision) -> None:
-        self._change(refused=(*self.state.refused, refusal)[-KEPT_BAD:])
+        self._change(refused=(*self.state.refused, refusal)[-KEPT_BAD:], refusals=self.state.refusals + 1)
 
     def pause(self, pause: Pause | None) -> None:
         self._change(paused=pause)

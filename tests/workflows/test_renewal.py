@@ -1,12 +1,14 @@
 """Continue-as-new in the middle of everything: alarms, decisions and open incidents survive it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest_asyncio
+from temporalio.client import WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
-from contracts.incident import LifecycleState, Outcome, Stage
+from contracts.incident import Accepted, LifecycleState, Outcome, Stage
 from tests.fakes import AS_OF, World
 from tests.servers import hasty_server
 from tests.stories import Loop, a_policy, an_alarm, running_loop, until
@@ -90,3 +92,23 @@ def test_an_older_worker_reads_what_a_newer_one_has_configured() -> None:
     for room in (state, state["policy"], state["policy"]["gate"], state["policy"]["training"]["recipe"]["learner"]):
         room["of_a_newer_release"] = 1
     assert LifecycleState.model_validate(state).policy == a_policy()
+
+
+async def test_rollbacks_and_decisions_asked_for_around_a_renewal_are_all_answered(
+    hasty_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    world = World()
+    world.champion()
+    async with running_loop(hasty_env, world, task_queue) as loop, asyncio.timeout(60):
+        await loop.lifecycle.signal("pause", {"by": "ada"})
+        for n in range(12):
+            rollback = loop.lifecycle.execute_update("rollback", {"by": "ada", "reason": f"number {n}"}, result_type=Accepted)
+            decisions = [loop.lifecycle.signal("approve", {"reviewer": f"r{n}-{k}"}) for k in range(3)]
+            accepted, *_ = await asyncio.gather(rollback, *decisions, return_exceptions=True)
+            assert isinstance(accepted, Accepted | WorkflowUpdateFailedError), accepted
+        await _renewed(loop, 3)
+
+        async def all_refused() -> bool:
+            return (await loop.status()).state.refusals == 36
+
+        await until(all_refused, "36 refusals, as no incident is open")
