@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from platforms.local.files import lock_held
+from platforms.locks import lock_held
 from runtime.errors import StartError
 from runtime.leaving import leave
 from runtime.readiness import http_ready

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from platforms.local.files import lock_held
+from platforms.locks import lock_held
 from runtime.client import DEFAULT_ADDRESS
 from runtime.errors import Misconfigured
 from runtime.process_group import Process

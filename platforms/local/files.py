@@ -4,7 +4,6 @@ Every path segment that comes from outside goes through `checked_name`; every ke
 """
 
 import errno
-import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -190,18 +189,3 @@ def json_bytes(value: BaseModel) -> bytes:
         return value.model_dump_json(indent=2).encode() + b"\n"
     except PydanticSerializationError as error:
         raise Invalid(f"{type(value).__name__} can't be written as JSON: {str(error)[:200]}. Send only Unicode text") from None
-
-
-def lock_held(path: Path) -> bool:
-    """True when a process holds the lock file, which it does until it dies."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
