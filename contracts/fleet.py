@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from contracts.base import Declared, Duration, EndpointName
+from contracts.bench import BenchPolicy, Judging
 from contracts.evaluation import GatePolicy
 from contracts.monitor import MonitorPolicy
 from contracts.review import ReviewPolicy
@@ -36,7 +37,9 @@ class IntakePolicy(Declared):
 class TrainingPolicy(Declared):
     """How challengers are made and what they may cost."""
 
+    judging: Judging = Judging.ON_ALARM
     recipe: Recipe = Field(default_factory=Recipe)
+    bench: BenchPolicy = Field(default_factory=BenchPolicy)
     max_runtime: Duration = timedelta(minutes=30)
     max_memory_mb: int = Field(default=4096, ge=256)
     price_per_hour: float = Field(default=0.0, ge=0)

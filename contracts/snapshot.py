@@ -6,7 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from contracts.base import Contract, Declared, Duration, EndpointName, Horizon, Sha256, Utc
-from contracts.training import DatasetRef, Tags
+from contracts.training import DatasetRef, Tags, Task
 
 
 class OnShortCoverage(StrEnum):
@@ -41,6 +41,11 @@ class DataPolicy(Declared):
     """Name of the 0/1 label column."""
     segment: str | None = None
     """Feature by which coverage is also counted."""
+    slices: tuple[str, ...] = ()
+    """Features by whose values the gate also compares the models, so that a gain on average hides no harm."""
+    task: Task = Task.BINARY
+    classes: tuple[str, ...] = ()
+    """Names of the classes of a multiclass task; a label is a place in this list, from 0."""
     label_delay: Duration = timedelta(days=1)
     """How long after the event a label normally arrives; also the gap between training rows and holdout."""
     coverage: CoveragePolicy = Field(default_factory=CoveragePolicy)

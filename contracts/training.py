@@ -1,11 +1,25 @@
 """How a challenger is made, and the job that makes it."""
 
+import re
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from contracts.base import Contract, Declared, Duration, EndpointName, Horizon, Sha256, Utc
+
+
+class Task(StrEnum):
+    """What an endpoint predicts; it decides the loss, the metrics and the shape of a score."""
+
+    BINARY = "binary"
+    """Label 0 or 1; a score is the probability of 1, shape (n,)."""
+    MULTICLASS = "multiclass"
+    """Label 0 to k-1, the place in `classes`; a score is k probabilities, shape (n, k)."""
+    REGRESSION = "regression"
+    """Label any finite number; a score is the predicted number, shape (n,)."""
 
 
 class LearnerSettings(Declared):
@@ -18,13 +32,76 @@ class LearnerSettings(Declared):
     categorical: tuple[str, ...] = ()
     """Features that are codes, not quantities."""
     seed: int = 7
+    boost_rounds: int = Field(default=40, ge=1, le=1000)
+    """Rounds that a member with a boost gets on the newest rows, after its own."""
+    max_rows: int = Field(default=400_000, ge=1000)
+    """A member with more rows than this is fitted on a sample of them, the same each time."""
+
+
+_MEMBER = re.compile(r"^(?P<horizon>all|[\d.]+[a-z])(?:/(?P<half_life>[\d.]+[a-z]))?(?:\+(?P<boost>[\d.]+[a-z]))?$")
+_DAY = timedelta(days=1)
+
+
+def _spelled_out(value: Any) -> Any:  # noqa: ANN401 - a pydantic before-validator sees raw input
+    """Read '30d', 'all', 'all/90d' and 'all+30d'; a mapping is left as it is."""
+    if not isinstance(value, str):
+        return value
+    found = _MEMBER.match(value.replace(" ", ""))
+    if found is None:
+        raise ValueError("a member is a horizon such as '30d' or 'all', with '/90d' for a half-life and '+30d' for a boost")
+    return {name: text for name, text in found.groupdict().items() if text is not None}
+
+
+class MemberRecipe(Declared):
+    """One member of a blend: which rows it learns from, and what they weigh."""
+
+    horizon: Horizon
+    """Rows whose event lies so far back, counted from the end of the training rows; 'all' takes every row."""
+    half_life: Duration | None = Field(default=None, gt=timedelta(0))
+    """A row of this age weighs half as much as a new one; None weighs all alike."""
+    boost: Duration | None = Field(default=None, gt=timedelta(0))
+    """A few more rounds on the rows of this age at most, after all others."""
+
+    @property
+    def name(self) -> str:
+        """'30d', 'all', 'all/90d' or 'all+30d', as the fleet file spells it."""
+        half_life = f"/{_days(self.half_life)}" if self.half_life else ""
+        boost = f"+{_days(self.boost)}" if self.boost else ""
+        return f"{self.horizon if isinstance(self.horizon, str) else _days(self.horizon)}{half_life}{boost}"
+
+
+def _days(span: timedelta) -> str:
+    return f"{span / _DAY:g}d"
+
+
+SpelledMember = Annotated[MemberRecipe, BeforeValidator(_spelled_out)]
 
 
 class Recipe(Declared):
-    """What the gate judges: horizons and learner. One model per horizon; they are served as the mean of their logits."""
+    """What the gate judges: the members of a blend, and their learner. The blend is the mean of the members' logits."""
 
     horizons: tuple[Horizon, ...] = Field(default=(timedelta(days=30),), min_length=1)
+    """One member for each; read only where `members` is empty."""
+    members: tuple[SpelledMember, ...] = ()
+    """Members with half-life or boost, spelled '30d', 'all', 'all/90d' (half-life) or 'all+30d' (boost)."""
+    blends: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Sets of members by name, among which the shadow bench chooses; empty: one blend of all members."""
     learner: LearnerSettings = Field(default_factory=LearnerSettings)
+
+    @cached_property
+    def blended(self) -> tuple[MemberRecipe, ...]:
+        """The members, whichever way they were declared."""
+        return self.members or tuple(MemberRecipe(horizon=horizon) for horizon in self.horizons)
+
+    @model_validator(mode="after")
+    def _blends_name_members(self) -> "Recipe":
+        there = [member.name for member in self.blended]
+        if len(set(there)) < len(there):
+            raise ValueError(f"members names one twice: {', '.join(there)}")
+        for blend, names in self.blends.items():
+            if not names or (unknown := [name for name in names if name not in there]):
+                raise ValueError(f"blends.{blend} names {unknown if names else 'nobody'}; the members are {', '.join(there)}")
+        return self
 
 
 class Purpose(StrEnum):
@@ -61,6 +138,9 @@ class TrainChallenger(Contract):
     features: tuple[str, ...]
     label: str
     recipe: Recipe
+    task: Task = Task.BINARY
+    classes: tuple[str, ...] = ()
+    """Names of the classes of a multiclass task, in the order of their numbers."""
     end: Utc
     """Rows with event time before this, whose label had arrived by then, are used; nothing later is read."""
     tags: Tags

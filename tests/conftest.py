@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from ipaddress import ip_address
@@ -22,6 +23,9 @@ hypothesis_settings.register_profile(
     "homeostat", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("homeostat")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job ignores it, and its children would, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _FOREIGN = ("HOMEOSTAT_", "TEMPORAL_", "OTEL_")
 _connect = socket.socket.connect

@@ -1,0 +1,1 @@
+"""A policy tried on a user's own history, in simulated time, with the loop's own judgement."""
