@@ -1,1 +1,1 @@
-"""How a recipe becomes a model: fitting, blending, the artifact. The same code on every platform, in the loop and in a backtest."""
+"""How a recipe becomes a model: fitting, blending, the artifact. The same code on every platform, in the loop, in a backtest."""
