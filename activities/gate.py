@@ -18,7 +18,7 @@ class GateActivities:
     @translated
     def judge_evidence(self, request: JudgeEvidence) -> Judgement:
         predictions = decode(self._evidence.read(request.evidence.uri))
-        judgement = _with_refit(_verdict(request, predictions), request, predictions)
+        judgement = judged(request, predictions)
         return judgement.model_copy(update={"report_uri": self._report(request, judgement, predictions)})
 
     def _report(self, request: JudgeEvidence, judgement: Judgement, predictions: Predictions) -> str:
@@ -38,6 +38,11 @@ class GateActivities:
             for name, content in pages.items()
         }
         return self._evidence.link(uris["report.html"])
+
+
+def judged(request: JudgeEvidence, predictions: Predictions) -> Judgement:
+    """The judgement without its report: it depends on these two alone, so that it can be computed again from a record."""
+    return _with_refit(_verdict(request, predictions), request, predictions)
 
 
 def _verdict(request: JudgeEvidence, predictions: Predictions) -> Judgement:

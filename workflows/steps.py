@@ -16,6 +16,7 @@ from activities.promotion import PromotionActivities
 from activities.snapshot import SnapshotActivities
 from activities.training import TrainingActivities
 from contracts.audit import AuditEntry, AuditEvent
+from contracts.base import Contract
 from contracts.evaluation import EvaluateChallenger, Evidence, JudgeEvidence, Judgement
 from contracts.ids import step_key, training_key
 from contracts.incident import RemediationRequest
@@ -49,6 +50,7 @@ class Steps:
             team=request.policy.team,
             cost_center=request.policy.cost_center,
         )
+        self._asked: dict[str, Any] = {}
 
     def key(self, stage: str, n: int = 1) -> str:
         return step_key(workflow.info().workflow_id, stage, n)
@@ -59,11 +61,12 @@ class Steps:
             endpoint=self._request.endpoint,
             data=self._policy.data,
             as_of=max(a.as_of for a in self._request.alarms),
-            horizons=self._policy.training.recipe.horizons,
+            horizons=tuple(member.horizon for member in self._policy.training.recipe.blended),
             holdout=self._policy.gate.holdout,
             tags=self.tags,
             catch_up=n > 1,
         )
+        self._keep("snapshot", request)
         return await workflow.execute_activity_method(
             SnapshotActivities.take_snapshot, request, summary=f"labelled rows, look {n}", **options.DATA
         )
@@ -94,6 +97,7 @@ class Steps:
             max_memory_mb=training.max_memory_mb,
             price_per_hour=training.price_per_hour,
         )
+        self._keep(f"train-{purpose.value}", job, apart={"dataset"})
         how = options.training(
             main_queue=workflow.info().task_queue,
             max_runtime=training.max_runtime,
@@ -119,6 +123,7 @@ class Steps:
             threshold=self._policy.serving.threshold,
             data=self._policy.data,
         )
+        self._keep("evaluate", request, apart={"snapshot", "champion", "challenger", "refit", "data"})
         return await workflow.execute_activity_method(
             EvaluationActivities.evaluate_challenger, request, summary="score both on the same rows", **options.DATA
         )
@@ -137,6 +142,7 @@ class Steps:
             snapshot=snapshot,
             alarms=tuple(f"{a.kind.value} from {a.source}: {a.message}"[:300] for a in self._request.alarms[:20]),
         )
+        self._keep("judge", request, apart={"snapshot", "evidence"})
         return await workflow.execute_activity_method(
             GateActivities.judge_evidence, request, summary="verdict", **options.JUDGEMENT
         )
@@ -219,9 +225,13 @@ class Steps:
             incident=self._request.incident,
             event=event,
             at=workflow.now(),
-            facts=dict(facts),
+            facts={**facts, "requests": self._asked},
         )
         await workflow.execute_activity_method(AuditActivities.record, entry, summary=f"record: {event.value}", **options.RECORD)
+
+    def _keep(self, step: str, request: Contract, apart: set[str] | None = None) -> None:
+        """For whoever takes the decision again from its record; what the record holds anyway stays apart."""
+        self._asked[step] = request.model_dump(mode="json", exclude=apart)
 
     async def notify(self, notice: Notice) -> None:
         await workflow.execute_activity_method(
