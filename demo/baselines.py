@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from contracts.training import LearnerSettings
 from demo.data import LABEL_DELAY, WEEK, Hours
-from platforms.local.fit import parameters
+from learning.fit import parameters
 from platforms.local.model import LOGIT_LIMIT, Model
 
 Scores = NDArray[np.float64]

@@ -1,6 +1,6 @@
 """The model artifact: one `model.json` that holds a blend of LightGBM boosters, known by the SHA-256 of its bytes.
 
-    {"format": 1, "features": [...], "members": [{"horizon": "P30D", "trees": "<LightGBM text>"}, ...]}
+    {"format": 1, "features": [...], "members": [{"horizon": "30d", "trees": "<LightGBM text>"}, ...]}
 
 The score is the sigmoid of the mean of the members' logits, each clipped so that no member can drown the others.
 """
@@ -28,7 +28,7 @@ class Member(Contract):
     """One booster of the blend."""
 
     horizon: str
-    """ISO 8601 duration of its training window, or 'all'."""
+    """The member's name in the recipe: '30d', 'all', 'all/90d' (half-life) or 'all+30d' (boost)."""
     trees: str = Field(min_length=1)
     """LightGBM's own text format."""
 

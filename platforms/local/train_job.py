@@ -93,7 +93,7 @@ def _train(job: TrainChallenger, folder: JobFolder) -> None:
             raise MemoryError from error
         raise TrainingFailed(f"LightGBM refuses the data or the settings: {str(error).splitlines()[0]}") from error
     path, digest = write_model(folder.path, job.features, trained.members)
-    note = "; ".join([f"{len(trained.members)} of {len(job.recipe.horizons)} horizons trained", *trained.skipped])
+    note = "; ".join([f"{len(trained.members)} of {len(job.recipe.blended)} members trained", *trained.skipped])
     write_contract(folder.result, Result(challenger=_challenger(job, trained, path, digest), note=note))
 
 

@@ -10,7 +10,7 @@ from demo_stories import START, hours
 from contracts.training import LearnerSettings
 from demo.baselines import baselines
 from demo.data import LABEL_DELAY, WEEK, Hours
-from platforms.local.fit import parameters
+from learning.fit import parameters
 from platforms.local.model import Member, write_model
 
 LEARNER = LearnerSettings(rounds=20)

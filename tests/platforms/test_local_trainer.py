@@ -193,7 +193,7 @@ def test_memory_that_runs_out_while_training_is_reported_too(trainer: LocalTrain
     wanted = long_job(frozen, features=features, max_memory_mb=170)
     state = finished(trainer, wanted)
     assert "more than 170 MB of memory" in (state.failure or ""), state
-    assert "training horizon all" in _folder(home, wanted).progress.read_text()
+    assert "training member all" in _folder(home, wanted).progress.read_text()
 
 
 def test_one_huge_allocation_fails_at_once_and_names_the_limit(trainer: LocalTrainer, home: Path, snapshot: Snapshot) -> None:

@@ -125,7 +125,7 @@ def test_an_unknown_key_is_not_found(platform: DataPlatform) -> None:
 def test_a_stopped_job_stays_stopped(platform: DataPlatform, snapshot: Snapshot) -> None:
     wanted = long_job(snapshot)
     assert platform.trainer.start(wanted).phase is JobPhase.RUNNING
-    until(lambda: "training horizon all" in platform.trainer.describe(wanted.key).progress)
+    until(lambda: "training member all" in platform.trainer.describe(wanted.key).progress)
     for _ in range(2):
         platform.trainer.stop(wanted.key)
         assert platform.trainer.describe(wanted.key).phase is JobPhase.STOPPED
@@ -171,8 +171,8 @@ def test_a_horizon_that_can_not_be_trained_is_left_out_and_said(platform: DataPl
     recipe = Recipe(horizons=(timedelta(hours=30), 10 * DAY, "all"), learner=LEARNER)
     state = finished(platform.trainer, job(snapshot, recipe=recipe))
     assert state.phase is JobPhase.COMPLETED
-    assert state.progress.startswith("1 of 3 horizons trained; P1DT6H skipped: 7 labelled rows between")
-    assert "P10D skipped: no negatives between" in state.progress
+    assert state.progress.startswith("1 of 3 members trained; 1.25d skipped: 7 labelled rows, at least 20 wanted between")
+    assert "10d skipped: no negatives between" in state.progress
     assert state.challenger is not None
     assert state.challenger.rows == 59 * 24 + 1
 
@@ -189,3 +189,17 @@ def test_fewer_rows_than_two_leaves_need_fail_the_job(platform: DataPlatform, sn
     state = finished(platform.trainer, job(snapshot, recipe=recipe))
     assert state.phase is JobPhase.FAILED
     assert "at least 20000 wanted" in (state.failure or "")
+
+
+def test_members_with_a_half_life_and_a_boost_are_trained_and_served_as_one_blend(platform: DataPlatform) -> None:
+    platform.append("bikes", hourly(60))
+    snapshot = platform.features.snapshot(take(horizons=("all",)))
+    recipe = Recipe.model_validate({"members": ["30d", "all", "all/9d", "all+5d"], "learner": LEARNER})
+    state = finished(platform.trainer, job(snapshot, recipe=recipe))
+    assert state.phase is JobPhase.COMPLETED, state.failure
+    assert state.progress == "4 of 4 members trained"
+    assert state.challenger is not None
+    alone = finished(platform.trainer, job(snapshot, key="train/alone", recipe=Recipe(horizons=("all",), learner=LEARNER)))
+    assert alone.challenger is not None
+    assert alone.challenger.model != state.challenger.model
+    assert alone.challenger.rows == state.challenger.rows
