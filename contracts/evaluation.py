@@ -4,11 +4,12 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.base import Contract, Declared, Duration, EndpointName, Sha256, Utc
+from contracts.comparison import Estimate, Power, SliceComparison
 from contracts.snapshot import DataPolicy, Snapshot, Window
-from contracts.training import Challenger, ModelCard
+from contracts.training import Challenger, ModelCard, Task
 
 
 class Verdict(StrEnum):
@@ -24,13 +25,49 @@ class GateKind(StrEnum):
     """Same data, another seed or setting: chance has to be ruled out."""
 
 
-GuardedMetric = Literal["brier", "accuracy", "recall", "auc", "calibration_error", "worst_day_log_loss", "log_loss"]
+class Rule(StrEnum):
+    """What "better" means."""
+
+    PRIMARY = "primary"
+    """The primary metric is better by the least effect; the guards are not worse by more than their margin."""
+    ALL_BETTER = "all_better"
+    """On top of that accuracy, recall and stability each have to improve (`policies/unanimity.py` says what that means)."""
+
+
+GuardedMetric = Literal[
+    "brier",
+    "accuracy",
+    "recall",
+    "auc",
+    "calibration_error",
+    "worst_day_log_loss",
+    "log_loss",
+    "macro_recall",
+    "macro_auc",
+    "squared_error",
+    "rmse",
+    "absolute_error",
+    "bias",
+    "explained",
+    "worst_day_squared_error",
+]
+
+PROPER_SCORES: dict[Task, tuple[str, ...]] = {
+    Task.BINARY: ("log_loss", "brier"),
+    Task.MULTICLASS: ("log_loss", "brier"),
+    Task.REGRESSION: ("squared_error", "absolute_error"),
+}
+"""What may be the primary metric of a task: first the one that it is unless the fleet file says otherwise."""
 
 _MARGINS: dict[GuardedMetric, float] = {
     "accuracy": 0.02,
     "recall": 0.05,
+    "macro_recall": 0.05,
     "worst_day_log_loss": 0.25,
     "calibration_error": 0.05,
+    "absolute_error": 0.02,
+    "bias": 0.05,
+    "worst_day_squared_error": 0.25,
 }
 
 
@@ -38,14 +75,22 @@ class Thresholds(Declared):
     """What a challenger must reach: relative gains (0.01 = 1 %) and the day-block t of the primary metric."""
 
     log_loss_gain: float = Field(default=0.01, ge=0)
+    """In a regression, of the squared error."""
     brier_gain: float = Field(default=0.005, ge=0)
+    """Not asked of a regression."""
     t: float = Field(default=1.0, ge=0)
 
 
 class GatePolicy(Declared):
     """Declared before looking, and written into every record."""
 
-    primary: str = Field(default="log_loss", pattern=r"^(log_loss|brier)$")
+    primary: str = Field(default="log_loss", pattern=r"^(log_loss|brier|squared_error|absolute_error)$")
+    """A proper score of the task; a regression whose fleet file says nothing takes the squared error."""
+    rule: Rule = Rule.PRIMARY
+    dry: tuple[GuardedMetric, ...] = ()
+    """Metrics that run dry: compared and reported, but they can't decide."""
+    block: Literal["day", "week"] = "day"
+    """Rows of one block rise and fall together; t and intervals count blocks, not rows."""
     holdout: Duration = timedelta(days=14)
     min_rows: int = Field(default=100, ge=1)
     min_days: int = Field(default=10, ge=2)
@@ -58,7 +103,24 @@ class GatePolicy(Declared):
     urgency: float = Field(default=0.03, ge=0)
     """Least log-loss gain (relative) times weeks since the last promotion, for a refresh."""
     margins: dict[GuardedMetric, float] = Field(default_factory=lambda: dict(_MARGINS))
-    """How much worse each guard may be, absolute. A metric that isn't listed is reported and guards nothing."""
+    """How much worse each guard may be, absolute. A metric that isn't listed is reported and guards nothing.
+
+    Those of a regression are shares: of the champion's figure, for `bias` and `explained` of the labels' standard deviation
+    and of 1.
+    """
+    slice_margin: float = Field(default=0.1, gt=0)
+    """How much worse the primary may be in any slice, as a share of the champion's figure over all rows."""
+    min_slice_rows: int = Field(default=100, ge=2)
+    min_slice_days: int = Field(default=5, ge=2)
+    """A slice with fewer rows or days is listed as not evaluable."""
+    max_slices: int = Field(default=200, ge=1)
+    """So many slices are listed, those with the worst gain first; the rest is counted."""
+    min_weeks: int = Field(default=6, ge=3)
+    """From so many weeks on, intervals of week blocks stand beside those of day blocks."""
+    power: float = Field(default=0.8, gt=0.5, lt=1)
+    """The probability for which the smallest detectable gain is shown."""
+    churn_noise: float = Field(default=0.1, ge=0)
+    """In a regression a row counts as better or worse when its error changes by this share of the champion's RMSE."""
     max_score_shift: float = Field(default=2.0, gt=0)
     """Largest population stability index between the two models' scores on replayed requests."""
     max_refit_disagreement: float = Field(default=0.25, gt=0, le=1)
@@ -66,6 +128,12 @@ class GatePolicy(Declared):
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     resamples: int = Field(default=2000, ge=200, le=20000)
     seed: int = 20240229
+
+    @model_validator(mode="after")
+    def _primary_decides(self) -> "GatePolicy":
+        if self.primary in self.dry:
+            raise ValueError(f"dry names the primary metric {self.primary}: then nothing could decide; name another primary")
+        return self
 
 
 class Comparison(Contract):
@@ -82,6 +150,8 @@ class Comparison(Contract):
     """A guard may be worse by this much; None on the primary and on what is only reported."""
     held: bool = True
     """False where the guard is worse by more than its margin."""
+    dry: bool = False
+    """Reported only, as the policy declared."""
 
 
 class EvaluateChallenger(Contract):
@@ -144,6 +214,9 @@ class JudgeEvidence(Contract):
     snapshot: Snapshot
     alarms: tuple[str, ...] = ()
     """What the alarms said, for the report."""
+    task: Task = Task.BINARY
+    classes: tuple[str, ...] = ()
+    """Names of the classes of a multiclass task."""
 
 
 class Judgement(Contract):
@@ -158,19 +231,44 @@ class Judgement(Contract):
     t: float
     """Day-block t statistic of the primary metric's gain."""
     relative_gain: float
-    """Log-loss gain as a share of the champion's log loss."""
+    """Log-loss gain as a share of the champion's log loss; in a regression, of the squared error."""
     rows: int
     days: int
     comparisons: tuple[Comparison, ...]
     replay: tuple[Comparison, ...] = ()
     """The same metrics on labelled replayed live requests, where there are enough."""
     stability: dict[str, float] = Field(default_factory=dict)
-    """harmful_flips, beneficial_flips (shares of holdout rows), replay_disagreement, replay_score_shift."""
+    """harmful_flips, beneficial_flips (shares of holdout rows), holdout_disagreement, holdout_score_shift (PSI of the
+    challenger's scores on the champion's bins, all rows), replay_disagreement, replay_score_shift."""
     evidence: Sha256
     report_uri: str = ""
     """Link that a person can open."""
     policy: GatePolicy
     refit: RefitReport | None = None
+    task: Task = Task.BINARY
+    least_t: float | None = None
+    """The t that the gate wanted, for so few blocks and so many comparisons."""
+    p: float | None = None
+    """Chance of so large a t if the challenger were no better: one-sided, Student's t."""
+    family: int = 1
+    """Strict comparisons among which this one was picked (rivals times looks); Holm divides the allowed chance by it."""
+    weekly: tuple[Comparison, ...] = ()
+    """The same metrics with week-block intervals: weeks depend on each other less than days. Empty for too few weeks."""
+    weeks: int = 0
+    """Weeks with at least one labelled row."""
+    slices: tuple[SliceComparison, ...] = ()
+    """Worst gain first, then those that are not evaluable."""
+    slices_unlisted: int = 0
+    """Slices beyond `policy.max_slices`: tested like the others, only not listed."""
+    slices_not_evaluable: int = 0
+    worst_slice_low: float | None = None
+    """No evaluable slice has a gain lower than this, at the simultaneous level 1 - alpha."""
+    slice_margin: float | None = None
+    """The absolute margin of the slices."""
+    power: Power | None = None
+    estimates: tuple[Estimate, ...] = ()
+    unlabelled: int = 0
+    """Rows of the holdout whose label is missing."""
 
     def metric(self, name: str) -> Comparison | None:
         return next((c for c in self.comparisons if c.metric == name), None)
