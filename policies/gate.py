@@ -35,7 +35,7 @@ def judge(
     """The verdict on rows that neither model was trained on. The same input gives the same judgement, to the last bit.
 
     Without a champion (`champion_trained_through` None) the champion's scores are the constant base rate, and guards
-    are reported but not held: nothing in service can get worse. Raises ValueError for a margin on an unknown metric.
+    are reported but not held: nothing in service can get worse.
     """
     first = champion_trained_through is None
     guards = _guards(gate)
@@ -124,10 +124,8 @@ def _notes(case: _Case) -> Iterator[str]:
 
 
 def _guards(gate: GatePolicy) -> dict[str, float]:
-    unknown = sorted(set(gate.margins) - set(HIGHER_IS_BETTER))
-    if unknown:
-        raise ValueError(f"gate.margins names {', '.join(unknown)}; the metrics are {', '.join(HIGHER_IS_BETTER)}")
-    return {name: margin for name, margin in gate.margins.items() if name != gate.primary}
+    """Margins by metric; those of other tasks than this one guard nothing."""
+    return {name: margin for name, margin in gate.margins.items() if name != gate.primary and name in HIGHER_IS_BETTER}
 
 
 def _stability(labelled: PairedScores, replay: PairedScores, threshold: float, *, first: bool) -> dict[str, float]:
