@@ -6,6 +6,8 @@ Halt
 ├── Unreachable   3   Temporal, a worker or the platform doesn't answer
 ├── Missing       4   the endpoint, incident or record isn't there
 └── Broken        5   the audit chain, or another file, isn't what was written
+
+A verb may also answer with 6 or 7: `reproduce` found something different, or could not check everything.
 """
 
 from enum import IntEnum
@@ -19,6 +21,8 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     MISSING = 4
     BROKEN = 5
+    DIFFERENT = 6
+    UNCHECKED = 7
 
 
 MEANING = {
@@ -28,6 +32,8 @@ MEANING = {
     Exit.UNREACHABLE: "Temporal, a worker or the platform can't be reached, or did not answer in time",
     Exit.MISSING: "not found: no such endpoint, incident or audit record",
     Exit.BROKEN: "broken: the audit chain, or another file, is not what was written",
+    Exit.DIFFERENT: "different: a decision was taken again and something is not as it was recorded",
+    Exit.UNCHECKED: "unchecked: nothing differs from the record, but not all of it could be checked",
 }
 
 

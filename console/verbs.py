@@ -203,6 +203,24 @@ VERBS: Final = (
         waits=False,
     ),
     Verb(
+        "reproduce",
+        "take a recorded decision again and name what is not the same",
+        "Verifies the chain and the kept evidence, judges the kept predictions again, then retrieves the window, trains and "
+        "scores anew, and holds each result to the record. Ends with 6 if anything differs and with 7 if something could not be "
+        "checked. Nothing that lasts is written, and Temporal is not needed.",
+        (
+            "python starter.py reproduce 12",
+            "python starter.py reproduce bikes/20120304T000000Z-1f2e3d",
+            "python starter.py reproduce 5feceb66 --offline",
+        ),
+        "reproduce:reproduce",
+        (
+            _arg("record", metavar="RECORD", help="number of the audit record, first digits of its hash (6 or more), or NAME/ID"),
+            _arg("--offline", action="store_true", help="from the record and the evidence files only: no retrieval, no training"),
+        ),
+        waits=False,
+    ),
+    Verb(
         "sweep",
         "remove what outlived its incident",
         "Everything temporary carries the incident that made it. What belongs to an incident whose remediation doesn't run "
