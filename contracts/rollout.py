@@ -1,12 +1,27 @@
 """Which model an endpoint runs, and how another one takes its place."""
 
 from datetime import timedelta
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.base import Contract, Declared, Duration, EndpointName, Sha256, Utc
 from contracts.snapshot import DataPolicy
 from contracts.training import Challenger, ModelRef, Recipe
+
+
+class Costs(Declared):
+    """What a wrong answer costs, in any unit: only the ratio counts."""
+
+    false_positive: float = Field(gt=0)
+    """Cost of an answer 1 where the label is 0."""
+    false_negative: float = Field(gt=0)
+    """Cost of an answer 0 where the label is 1."""
+
+    @property
+    def threshold(self) -> float:
+        """The score from which answering 1 costs less, given that scores are calibrated."""
+        return self.false_positive / (self.false_positive + self.false_negative)
 
 
 class ServingPolicy(Declared):
@@ -17,6 +32,19 @@ class ServingPolicy(Declared):
     instances: int = Field(default=1, ge=1, le=64)
     threshold: float = Field(default=0.5, gt=0, lt=1)
     """Score from which the answer is 1; from costs, never tuned."""
+    costs: Costs | None = None
+    """The other way to declare the threshold: false_positive / (false_positive + false_negative)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _threshold_from_costs(cls, data: Any) -> Any:  # noqa: ANN401 - a pydantic before-validator sees raw input
+        """One or the other; a policy that was written down with both, in agreement, is read again."""
+        if not isinstance(data, dict) or data.get("costs") is None:
+            return data
+        wanted = Costs.model_validate(data["costs"]).threshold
+        if data.get("threshold", wanted) != wanted:
+            raise ValueError(f"declare threshold or costs, not both: these costs make the threshold {wanted:g}")
+        return data | {"threshold": wanted}
 
 
 class RolloutPolicy(Declared):

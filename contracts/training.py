@@ -141,6 +141,8 @@ class TrainChallenger(Contract):
     task: Task = Task.BINARY
     classes: tuple[str, ...] = ()
     """Names of the classes of a multiclass task, in the order of their numbers."""
+    threshold: float | None = Field(default=None, gt=0, lt=1)
+    """Score from which a binary answer is 1, kept in the artifact; None leaves it to the deployment."""
     end: Utc
     """Rows with event time before this, whose label had arrived by then, are used; nothing later is read."""
     tags: Tags
@@ -213,3 +215,9 @@ class ModelCard(Contract):
     status: ModelStatus = ModelStatus.PENDING
     reference: dict[str, float] = Field(default_factory=dict)
     """The metrics its recipe reached at the gate: what the monitor holds live quality against."""
+    shift: tuple[float, ...] = ()
+    """For a recalibrated model: what is added to its margins before the link, one number or one for each class."""
+    derived_from: Sha256 | None = None
+    """For a recalibrated model: the model whose members it has."""
+    key: str = ""
+    """Idempotency key of the recalibration that made it."""

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from contracts.training import LearnerSettings
 from demo.data import LABEL_DELAY, WEEK, Hours
 from learning.fit import parameters
-from platforms.local.model import LOGIT_LIMIT, Model
+from platforms.local.artifact_file import load_model
+from policies.blend import LIMIT
 
 Scores = NDArray[np.float64]
 WINDOW = timedelta(days=30)
@@ -36,7 +37,7 @@ class Baselines:
 
 def baselines(data: Hours, replayed: Hours, first_champion: Path, learner: LearnerSettings) -> Baselines:
     """`data` holds the history as well; `first_champion` is its model file."""
-    never = Model.load(first_champion, None).score(replayed.features)
+    never = load_model(first_champion, None).score(replayed.features)
     start, end = replayed.event_time[0], replayed.event_time[-1]
     return Baselines(never=never, weekly=np.concatenate(list(_weekly(data, start, end, learner))))
 
@@ -48,5 +49,5 @@ def _weekly(data: Hours, start: datetime, end: datetime, learner: LearnerSetting
         booster = lightgbm.train(parameters(learner), rows, num_boost_round=learner.rounds)
         week = data.between(start, start + WEEK).features
         logits = np.asarray(booster.predict(week, raw_score=True, num_threads=1), dtype=np.float64)
-        yield 1 / (1 + np.exp(-np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)))
+        yield 1 / (1 + np.exp(-np.clip(logits, -LIMIT, LIMIT)))
         start += WEEK

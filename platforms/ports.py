@@ -29,7 +29,7 @@ class Rows:
     """UTC, microseconds, no zone."""
     features: NDArray[np.float64]
     label: NDArray[np.float64]
-    """0, 1, or NaN where no label had arrived."""
+    """0 or 1, the number of a class, or any number, as the task has it; NaN where no label had arrived."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -40,6 +40,7 @@ class Served(Rows):
     """Captured live requests: what was served, by which model, beside the rows."""
 
     score: NDArray[np.float64]
+    """As a scorer gives it: (n,), or (n, K) for a multiclass task, NaN where a model with other classes answered."""
     digest: NDArray[np.str_]
 
 
@@ -90,10 +91,22 @@ class ModelRegistry(Protocol):
         """Set the status; making one CHAMPION retires the endpoint's former one."""
         ...
 
+    def recalibrated(self, model: ModelRef, shift: tuple[float, ...], key: str) -> ModelCard:
+        """Register the model with this shift *instead of* its own (shifts never pile up); nothing else of it changes.
+
+        One number, or one for each class of a multiclass task. The same call gives the same card, PENDING when it is new; a shift
+        that the model has, or had before, gives the card of that model.
+
+        Raises: NotFound, Corrupt, Invalid (the shift doesn't fit), Conflict (the key made another one before), Exhausted.
+        """
+        ...
+
 
 class Scorer(Protocol):
     def score(self, artifact_uri: str, model: ModelRef, features: Sequence[str], rows: Rows) -> NDArray[np.float64]:
-        """Probability of label 1, shape (n,), in the order of `rows`. `features` names the columns of `rows.features`.
+        """Scores in the order of `rows`: probability of label 1 (n,), of each class (n, K), or the number (n,) of a regression.
+
+        `features` names the columns of `rows.features`.
 
         Raises: Corrupt (wrong digest), NotFound, Invalid (the model wants other features).
         """

@@ -220,6 +220,14 @@ class FakeRegistry:
         self.world.cards[model.digest] = self.get(model).model_copy(update={"status": status})
         return self.world.cards[model.digest]
 
+    def recalibrated(self, model: ModelRef, shift: tuple[float, ...], key: str) -> ModelCard:
+        self.world.step("recalibrated")
+        base = self.get(model)
+        made = ModelRef(endpoint=model.endpoint, digest=digest(f"{base.derived_from or model.digest} {shift}"))
+        self.world.quality.setdefault(made.digest, self.world.quality[model.digest])
+        changed = {"model": made, "status": ModelStatus.PENDING, "shift": shift, "derived_from": model.digest, "key": key}
+        return self.world.cards.setdefault(made.digest, base.model_copy(update=changed))
+
 
 @dataclass
 class FakeScorer:

@@ -41,13 +41,17 @@ class CapturedRow(BaseModel):
     digest: str
     """Model that answered."""
     score: float
-    answer: int = Field(ge=0, le=1)
+    """Of the answered class, where there are several."""
+    answer: int | None = Field(default=None, ge=0, le=32767)
+    """Label, or number of the answered class; None for a regression."""
+    scores: tuple[float, ...] | None = None
+    """Of all classes, where there are several."""
     features: dict[str, float | None]
 
 
 def capture_line(row: CapturedRow) -> bytes:
     """The row as one line of JSON."""
-    fields = {
+    fields: dict[str, object] = {
         "id": row.id,
         "event_time": row.event_time.isoformat(),
         "served_at": row.served_at.isoformat(),
@@ -56,6 +60,8 @@ def capture_line(row: CapturedRow) -> bytes:
         "answer": row.answer,
         "features": row.features,
     }
+    if row.scores is not None:
+        fields["scores"] = row.scores
     return dumps(fields, separators=(",", ":")).encode() + b"\n"
 
 

@@ -22,9 +22,12 @@ SCHEMA = pa.schema(
         ("served_at", MOMENT),
         ("digest", pa.string()),
         ("score", pa.float64()),
-        ("answer", pa.int8()),
+        ("answer", pa.int16()),
+        ("scores", pa.list_(pa.float64())),
     ]
 )
+_LATER = {"scores"}
+"""Columns that files of an earlier release don't have."""
 _MERGE_FILES = 16
 _MERGED_ROWS = 200_000
 
@@ -93,18 +96,34 @@ def read_file(capture: Path, path: Path, columns: Sequence[str] | None = None) -
         with pq.ParquetFile(path) as file:
             found = file.schema_arrow
             wanted = None if columns is None else [name for name in columns if name in found.names]
-            table = file.read(columns=wanted, use_threads=False)
+            table = _widened(file.read(columns=wanted, use_threads=False))
+            found = _widened(found.empty_table()).schema
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
         set_aside(capture, path, str(error)[:300])
         return None
     wrong = [name for name in found.names if name.startswith(FEATURE) and found.field(name).type != pa.float64()]
-    wrong += [field.name for field in SCHEMA if field.name not in found.names or found.field(field.name).type != field.type]
+    wrong += [field.name for field in SCHEMA if not _there(found, field)]
     if wrong:
         set_aside(capture, path, f"columns {wrong[:10]} are missing or of another type")
         return None
     return table
+
+
+def _widened(table: pa.Table) -> pa.Table:
+    """A file of an earlier release keeps its answers, 0 or 1, in a byte."""
+    place = table.schema.get_field_index("answer")
+    if place < 0 or table.schema.field(place).type != pa.int8():
+        return table
+    return table.set_column(place, "answer", table["answer"].cast(pa.int16()))
+
+
+def _there(found: pa.Schema, field: pa.Field) -> bool:
+    """Whether the file has the column, of the right type."""
+    if field.name not in found.names:
+        return field.name in _LATER
+    return bool(found.field(field.name).type == field.type)
 
 
 def _rows(path: Path) -> int:

@@ -7,13 +7,13 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contracts.training import MemberRecipe, TrainChallenger
+from contracts.training import MemberRecipe, Task, TrainChallenger
+from learning.artifact import Member
 from learning.fit import Unfit, fit_member
 from learning.rows import LabelledRows
 from platforms.errors import TrainingFailed
 from platforms.local.dataset import doubles, matrix, read_dataset
 from platforms.local.feature_table import EVENT_TIME, LABEL_TIME
-from platforms.local.model import Member
 
 _DAY: Final = "%Y-%m-%d %H:%M"
 
@@ -25,12 +25,13 @@ class Trained:
     members: tuple[Member, ...]
     rows: int
     positives: int
+    """0 unless the task is binary."""
     skipped: tuple[str, ...]
     """A sentence for each member that could not be trained."""
 
 
 def train(job: TrainChallenger, say: Callable[[str], None]) -> Trained:
-    """Train every member of the recipe that has rows of both classes.
+    """Train every member of the recipe that has rows to learn from.
 
     Raises:
         NotFound, Corrupt: the dataset isn't what the job names.
@@ -48,8 +49,9 @@ def train(job: TrainChallenger, say: Callable[[str], None]) -> Trained:
     if not texts:
         raise TrainingFailed(f"nothing to train on: {'; '.join(skipped)}")
     widest = max((rows.within(member.horizon, job.end) for member in texts), key=len)
-    members = tuple(Member(horizon=member.name, trees=trees) for member, trees in texts.items())
-    return Trained(members, len(widest), int(widest.label.sum()), tuple(skipped))
+    members = tuple(Member(name=member.name, trees=trees) for member, trees in texts.items())
+    positives = int(widest.label.sum()) if job.task is Task.BINARY else 0
+    return Trained(members, len(widest), positives, tuple(skipped))
 
 
 def _fit(member: MemberRecipe, rows: LabelledRows, job: TrainChallenger, done: dict[MemberRecipe, str]) -> str:
@@ -61,6 +63,8 @@ def _fit(member: MemberRecipe, rows: LabelledRows, job: TrainChallenger, done: d
         end=job.end,
         learner=learner,
         categorical=[job.features.index(name) for name in learner.categorical if name in job.features],
+        task=job.task,
+        classes=max(2, len(job.classes)),
         begun=done.get(member.model_copy(update={"boost": None})),
     )
 

@@ -20,9 +20,9 @@ import structlog
 import uvicorn
 
 from platforms.errors import PlatformError
+from platforms.local.artifact_file import load_model
 from platforms.local.capture import CaptureWriter
 from platforms.local.files import read_json, write_contract
-from platforms.local.model import Model
 from platforms.local.predict import InService, PredictService
 from platforms.local.process_log import log_to_stderr
 from platforms.local.serving_counts import Count, append_count
@@ -79,10 +79,10 @@ class ModelSwitch:
     async def _load(self, desired: Desired) -> None:
         present = self._service.in_service
         if present is None or present.model.digest != desired.digest:
-            model = await asyncio.to_thread(Model.load, Path(desired.artifact), desired.digest)
+            model = await asyncio.to_thread(load_model, Path(desired.artifact), desired.digest)
         else:
             model = present.model
-        self._service.in_service = InService(model, desired.threshold)
+        self._service.in_service = InService(model, desired.threshold if model.threshold is None else model.threshold)
         _log.info("model_in_service", endpoint=desired.endpoint, digest=desired.digest)
 
     def _remember(self, desired: Desired) -> None:

@@ -13,9 +13,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from learning.artifact import Model
 from platforms.errors import PlatformError
+from platforms.local.answer import Answer, answers, told
 from platforms.local.capture import CapturedRow, CaptureWriter
-from platforms.local.model import Model
 from platforms.local.predict_request import MAX_BODY_BYTES, PredictRow, Refused, parse_body, to_matrix
 from platforms.local.serving_state import InstanceState
 from platforms.local.tally import Tally, prometheus
@@ -93,13 +94,12 @@ class PredictService:
 
     def _answer(self, serving: InService, rows: Sequence[PredictRow]) -> bytes:
         model = serving.model
-        scores = model.score(to_matrix(rows, model.features)).tolist()
-        labels = [int(score >= serving.threshold) for score in scores]
-        self._keep(serving, rows, scores, labels)
-        answers = [{"id": row.id, "score": score, "label": label} for row, score, label in zip(rows, scores, labels, strict=True)]
-        return _json({"model": model.digest, "answers": answers})
+        found = answers(model, to_matrix(rows, model.features), serving.threshold)
+        self._keep(serving, rows, found)
+        said = [told(row.id, answer, model.classes) for row, answer in zip(rows, found, strict=True)]
+        return _json({"model": model.digest, "answers": said})
 
-    def _keep(self, serving: InService, rows: Sequence[PredictRow], scores: Sequence[float], labels: Sequence[int]) -> None:
+    def _keep(self, serving: InService, rows: Sequence[PredictRow], found: Sequence[Answer]) -> None:
         """Capture the answers before they leave. A full disk doesn't stop the endpoint; it is counted and told."""
         now = datetime.now(UTC)
         captured = [
@@ -108,11 +108,12 @@ class PredictService:
                 event_time=row.event_time,
                 served_at=now,
                 digest=serving.model.digest,
-                score=score,
-                answer=label,
+                score=answer.score,
+                answer=answer.label,
+                scores=answer.scores,
                 features=row.features,
             )
-            for row, score, label in zip(rows, scores, labels, strict=True)
+            for row, answer in zip(rows, found, strict=True)
         ]
         try:
             self._capture.append(captured)

@@ -1,13 +1,15 @@
 """The model registry: `registry/<endpoint>/<digest>/` holds `model.json`, never changed, and `card.json`, where it stands."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from contracts.training import ModelCard, ModelRef, ModelStatus
-from platforms.errors import NotFound
+from learning.artifact import FILE_NAME, NotAModel, shifted
+from platforms.errors import Conflict, Invalid, NotFound
+from platforms.local.artifact_file import artifact_path, read_artifact
 from platforms.local.files import checked_name, locked, read_json, write_atomic, write_contract
-from platforms.local.model import FILE_NAME, artifact_path, read_artifact
 from platforms.local.staging import staged
 
 CARD: Final = "card.json"
@@ -27,14 +29,31 @@ class LocalRegistry:
             Corrupt: its digest is not the card's.
             Exhausted: the disk is full.
         """
-        folder = self._folder(card.model)
-        if not folder.is_dir():
-            content = read_artifact(artifact_path(card.artifact_uri), card.model.digest)
-            kept = card.model_copy(update={"artifact_uri": str(folder / FILE_NAME)})
-            with staged(folder) as staging:
-                write_atomic(staging / FILE_NAME, content)
-                write_contract(staging / CARD, kept)
+        if not self._folder(card.model).is_dir():
+            self._keep(card, read_artifact(artifact_path(card.artifact_uri), card.model.digest))
         return self.get(card.model)
+
+    def recalibrated(self, model: ModelRef, shift: tuple[float, ...], key: str) -> ModelCard:
+        """Register the model with this shift instead of its own; a shift that it has, or had before, gives that model's card.
+
+        Raises:
+            NotFound: the model isn't registered.
+            Corrupt: its artifact isn't whole.
+            Invalid: the shift doesn't fit its task.
+            Conflict: the key made another recalibration before.
+            Exhausted: the disk is full.
+        """
+        base = self._card(model)
+        try:
+            content = shifted(read_artifact(self._folder(model) / FILE_NAME, model.digest), shift)
+        except NotAModel as error:
+            raise Invalid(f"model {model.digest[:12]} can't be recalibrated: {error}") from None
+        derived = ModelRef(endpoint=model.endpoint, digest=sha256(content).hexdigest())
+        with locked(self._endpoint(model) / ".lock"):
+            self._never_made_another(key, derived)
+            if not self._folder(derived).is_dir():
+                self._keep(_derived(base, derived, shift, key), content)
+        return self.get(derived)
 
     def get(self, model: ModelRef) -> ModelCard:
         """The card of a model whose artifact is whole. Raises: NotFound, Corrupt."""
@@ -66,6 +85,22 @@ class LocalRegistry:
         cards = [read_json(path, ModelCard) for path in sorted(folder.glob(f"[0-9a-f]*/{CARD}"))]
         return sorted(cards, key=lambda card: (card.trained_through, card.model.digest))
 
+    def _keep(self, card: ModelCard, content: bytes) -> None:
+        """Make the model's folder whole in one step."""
+        folder = self._folder(card.model)
+        kept = card.model_copy(update={"artifact_uri": str(folder / FILE_NAME)})
+        with staged(folder) as staging:
+            write_atomic(staging / FILE_NAME, content)
+            write_contract(staging / CARD, kept)
+
+    def _never_made_another(self, key: str, model: ModelRef) -> None:
+        for card in self.cards(model.endpoint):
+            if card.key == key and card.model != model:
+                raise Conflict(
+                    f"the key {key!r} made model {card.model.digest[:12]} before, now asks for {model.digest[:12]}: "
+                    "use a new key for another shift"
+                )
+
     def _set(self, card: ModelCard, status: ModelStatus) -> ModelCard:
         changed = card.model_copy(update={"status": status})
         write_contract(self._folder(card.model) / CARD, changed)
@@ -82,3 +117,9 @@ class LocalRegistry:
 
     def _endpoint(self, model: ModelRef) -> Path:
         return self._root / checked_name(model.endpoint, "endpoint")
+
+
+def _derived(base: ModelCard, model: ModelRef, shift: tuple[float, ...], key: str) -> ModelCard:
+    """The card of a recalibration: its members' story is that of the base."""
+    changed = {"model": model, "status": ModelStatus.PENDING, "shift": shift, "derived_from": base.model.digest, "key": key}
+    return base.model_copy(update=changed)

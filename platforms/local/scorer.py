@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.training import ModelRef
+from learning.artifact import Model
 from platforms.errors import Invalid
-from platforms.local.model import Model, artifact_path
+from platforms.local.artifact_file import artifact_path, load_model
 from platforms.ports import Rows
 
 _KEPT: Final = 8
@@ -25,7 +26,9 @@ class LocalScorer:
         self._lock = threading.Lock()
 
     def score(self, artifact_uri: str, model: ModelRef, features: Sequence[str], rows: Rows) -> NDArray[np.float64]:
-        """Probability of label 1, shape (n,). The model takes the columns that it was trained on, by name.
+        """Probability of label 1 (n,), of each class (n, K), or the number (n,) of a regression.
+
+        The model takes the columns that it was trained on, by name.
 
         Raises:
             Corrupt: the artifact has another digest.
@@ -42,7 +45,7 @@ class LocalScorer:
     def _model(self, uri: str, digest: str) -> Model:
         """The model, loaded and checked once while it is kept."""
         with self._lock:
-            found = self._models.get((uri, digest)) or Model.load(artifact_path(uri), digest)
+            found = self._models.get((uri, digest)) or load_model(artifact_path(uri), digest)
             self._models[uri, digest] = found
             self._models.move_to_end((uri, digest))
             while len(self._models) > _KEPT:

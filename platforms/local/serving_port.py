@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from contracts.rollout import BakeReport, CheckBake, Deployment, DeployModel
+from learning.artifact import FILE_NAME
 from platforms.errors import Conflict, NotFound, Unavailable
+from platforms.local.artifact_file import load_model
 from platforms.local.files import locked, write_contract
-from platforms.local.model import FILE_NAME, Model
 from platforms.local.serving_counts import counts_since
 from platforms.local.serving_state import (
     AppliedKey,
@@ -38,7 +39,7 @@ class LocalServing:
         """
         model = request.model
         artifact = self._home / "registry" / model.endpoint / model.digest / FILE_NAME
-        Model.load(artifact, model.digest)
+        load_model(artifact, model.digest)
         layout = Layout(self._home, model.endpoint)
         with locked(layout.folder / ".desired.lock"):
             wanted = _next(read_or_none(layout.desired, Desired), request, artifact)

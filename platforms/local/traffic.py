@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from contracts.base import Utc
 from contracts.snapshot import DataPolicy, Window
+from contracts.training import Task
 from platforms.errors import Unavailable
 from platforms.local.capture import CapturedRow, read_segment, segments
 from platforms.local.capture_table import FEATURE, SCHEMA, captured_between, read_file, to_table
@@ -40,7 +41,7 @@ class LocalTrafficLog:
             event_time=rows["event_time"].to_numpy().astype("datetime64[us]"),
             features=_features(rows, data.features),
             label=labels,
-            score=np.asarray(rows["score"].to_numpy(), dtype=np.float64),
+            score=_scores(rows, data),
             digest=_text(rows, "digest"),
         )
 
@@ -101,6 +102,15 @@ def _day(moment: datetime) -> str:
 
 def _text(rows: pa.Table, column: str) -> NDArray[np.str_]:
     return np.asarray(rows[column].to_pylist(), dtype=np.str_)
+
+
+def _scores(rows: pa.Table, data: DataPolicy) -> NDArray[np.float64]:
+    """Shape (n,), or (n, K) for a multiclass task: NaN where the model that answered knew other classes."""
+    if data.task is not Task.MULTICLASS:
+        return np.asarray(rows["score"].to_numpy(), dtype=np.float64)
+    unknown = [np.nan] * len(data.classes)
+    found = [row if row is not None and len(row) == len(unknown) else unknown for row in rows["scores"].to_pylist()]
+    return np.array(found, dtype=np.float64).reshape(rows.num_rows, len(unknown))
 
 
 def _features(rows: pa.Table, names: Sequence[str]) -> NDArray[np.float64]:

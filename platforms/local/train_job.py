@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
-from contracts.training import Challenger, ModelRef, TrainChallenger
+from contracts.training import Challenger, ModelRef, Task, TrainChallenger
 from platforms.errors import Exhausted, PlatformError, TrainingFailed, Unavailable
 from platforms.local.files import write_contract
 from platforms.local.job_folder import JobFolder, JobProcess, Result, take_lock, write_note
 
 if TYPE_CHECKING:
+    from learning.artifact import Artifact
     from platforms.local.fit import Trained
 
 _BEGAN: Final = time.monotonic()
@@ -82,8 +83,8 @@ def _train(job: TrainChallenger, folder: JobFolder) -> None:
     """Raises: MemoryError, PlatformError."""
     import lightgbm  # late, so that the process is known and watched before the slow imports
 
+    from platforms.local.artifact_file import write_model
     from platforms.local.fit import train
-    from platforms.local.model import write_model
 
     _limit_memory(job.max_memory_mb)
     try:
@@ -92,9 +93,22 @@ def _train(job: TrainChallenger, folder: JobFolder) -> None:
         if "bad_alloc" in str(error):
             raise MemoryError from error
         raise TrainingFailed(f"LightGBM refuses the data or the settings: {str(error).splitlines()[0]}") from error
-    path, digest = write_model(folder.path, job.features, trained.members)
+    path, digest = write_model(folder.path, _artifact(job, trained))
     note = "; ".join([f"{len(trained.members)} of {len(job.recipe.blended)} members trained", *trained.skipped])
     write_contract(folder.result, Result(challenger=_challenger(job, trained, path, digest), note=note))
+
+
+def _artifact(job: TrainChallenger, trained: "Trained") -> "Artifact":
+    from learning.artifact import Artifact  # late, as above
+
+    return Artifact(
+        features=job.features,
+        task=job.task,
+        classes=job.classes if job.task is Task.MULTICLASS else (),
+        threshold=job.threshold if job.task is Task.BINARY else None,
+        shift=(0.0,) * (len(job.classes) if job.task is Task.MULTICLASS else 1),
+        members=trained.members,
+    )
 
 
 def _challenger(job: TrainChallenger, trained: "Trained", path: Path, digest: str) -> Challenger:

@@ -10,8 +10,9 @@ from demo_stories import START, hours
 from contracts.training import LearnerSettings
 from demo.baselines import baselines
 from demo.data import LABEL_DELAY, WEEK, Hours
+from learning.artifact import Artifact, Member
 from learning.fit import parameters
-from platforms.local.model import Member, write_model
+from platforms.local.artifact_file import write_model
 
 LEARNER = LearnerSettings(rounds=20)
 DATA = hours(24 * 60)
@@ -21,7 +22,7 @@ BEGIN = START + timedelta(days=40)
 def model_file(folder: Path) -> Path:
     past = DATA.between(START, BEGIN)
     trees = lightgbm.train(parameters(LEARNER), lightgbm.Dataset(past.features, past.busy), 5).model_to_string()
-    return write_model(folder, ("a", "b", "c", "d", "e"), [Member(horizon="all", trees=trees)])[0]
+    return write_model(folder, Artifact(features=("a", "b", "c", "d", "e"), members=(Member(name="all", trees=trees),)))[0]
 
 
 def test_labels_that_come_later_change_no_earlier_score(tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """What only the embedded registry and its model file can show: damage, a crash half-way, a full disk."""
 
-import json
 import os
-from hashlib import sha256
 from pathlib import Path
 
 import lightgbm
@@ -10,8 +8,9 @@ import numpy as np
 import pytest
 
 from contracts.training import ModelCard, ModelRef, ModelStatus, Recipe
-from platforms.errors import Corrupt, Exhausted, Invalid, NotFound
-from platforms.local.model import LOGIT_LIMIT, Member, Model, write_model
+from learning.artifact import Artifact, Member
+from platforms.errors import Conflict, Corrupt, Exhausted, Invalid, NotFound
+from platforms.local.artifact_file import load_model, write_model
 from platforms.local.registry import LocalRegistry
 from tests.platforms.data_fixtures import DATA, TAGS, at
 
@@ -24,13 +23,13 @@ def _booster(seed: int) -> lightgbm.Booster:
     return lightgbm.train(parameters, lightgbm.Dataset(matrix, label), num_boost_round=30)
 
 
-def _member(seed: int, horizon: str = "P30D") -> Member:
-    return Member(horizon=horizon, trees=_booster(seed).model_to_string())
+def _artifact(*seeds: int) -> Artifact:
+    return Artifact(features=DATA.features, members=[Member(name=f"{n}d", trees=_booster(n).model_to_string()) for n in seeds])
 
 
 def _card(folder: Path, seed: int = 1) -> ModelCard:
     folder.mkdir(exist_ok=True)
-    path, digest = write_model(folder, DATA.features, [_member(seed)])
+    path, digest = write_model(folder, _artifact(seed))
     return ModelCard(
         model=ModelRef(endpoint="bikes", digest=digest),
         artifact_uri=str(path),
@@ -47,53 +46,18 @@ def _card(folder: Path, seed: int = 1) -> ModelCard:
 # ---- the model file
 
 
-def test_the_blend_is_the_mean_of_clipped_logits(tmp_path: Path) -> None:
-    path, digest = write_model(tmp_path, ("a", "b"), [_member(1), _member(2, "all")])
-    matrix = np.random.default_rng(5).normal(size=(50, 2))
-    logits = [np.clip(_booster(seed).predict(matrix, raw_score=True), -LOGIT_LIMIT, LOGIT_LIMIT) for seed in (1, 2)]
-    np.testing.assert_allclose(Model.load(path, digest).score(matrix), 1 / (1 + np.exp(-np.mean(logits, axis=0))))
-
-
-def test_the_digest_is_the_files(tmp_path: Path) -> None:
-    path, digest = write_model(tmp_path, ("a", "b"), [_member(1)])
-    assert digest == sha256(path.read_bytes()).hexdigest() == Model.load(path, None).digest
-    assert json.loads(path.read_text())["format"] == 1
-
-
 def test_a_model_with_a_wrong_digest_is_not_loaded(tmp_path: Path) -> None:
-    path, digest = write_model(tmp_path, ("a", "b"), [_member(1)])
+    path, digest = write_model(tmp_path, _artifact(1))
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(Corrupt, match=f"has digest .* wanted {digest[:12]}"):
-        Model.load(path, digest)
+        load_model(path, digest)
 
 
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        ("", "is not a model"),
-        ("[]", "is not a model"),
-        ('{"format": 2, "features": ["a"], "members": [{"horizon": "all", "trees": "x"}]}', "format"),
-        ('{"format": 1, "features": ["a"], "members": []}', "members"),
-        ('{"format": 1, "features": ["a"], "members": [{"horizon": "all", "trees": "rubbish"}]}', "trees of member all"),
-    ],
-)
-def test_what_is_no_model_is_refused_with_the_reason(tmp_path: Path, content: str, why: str) -> None:
+def test_what_is_no_model_is_refused_with_the_reason_and_the_remedy(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
-    path.write_text(content)
-    with pytest.raises(Corrupt, match=why):
-        Model.load(path, None)
-
-
-def test_trees_of_other_features_are_refused(tmp_path: Path) -> None:
-    path, digest = write_model(tmp_path, ("a", "b", "c"), [_member(1)])
-    with pytest.raises(Corrupt, match="trained on 2 features, the file lists 3"):
-        Model.load(path, digest)
-
-
-def test_a_wrong_number_of_columns_is_refused(tmp_path: Path) -> None:
-    model = Model.load(*write_model(tmp_path, ("a", "b"), [_member(1)]))
-    with pytest.raises(Invalid, match=r"wants 2 columns \(a, b\), got an array of shape \(1, 3\)"):
-        model.score(np.zeros((1, 3)))
+    path.write_text('{"format": 3}')
+    with pytest.raises(Corrupt, match=r"model.json is not a model: format: .*; train or register it again"):
+        load_model(path, None)
 
 
 # ---- the registry
@@ -150,3 +114,48 @@ def test_a_full_disk_registers_nothing_and_the_next_call_works(
 
 def _killed(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+# ---- recalibration
+
+
+def test_a_recalibrated_model_is_the_same_members_under_a_shift(home: Path, tmp_path: Path) -> None:
+    registry = LocalRegistry(home)
+    base = registry.register(_card(tmp_path / "job"))
+    made = registry.recalibrated(base.model, (0.25,), "incident/recalibrate/1")
+    assert (made.derived_from, made.shift, made.status) == (base.model.digest, (0.25,), ModelStatus.PENDING)
+    assert (made.trained_through, made.reference) == (base.trained_through, base.reference)
+    before, after = (load_model(Path(card.artifact_uri), card.model.digest) for card in (base, made))
+    matrix = np.random.default_rng(5).normal(size=(50, 2))
+    odds = [np.log(score / (1 - score)) for score in (before.score(matrix), after.score(matrix))]
+    np.testing.assert_allclose(odds[1] - odds[0], 0.25)
+    assert registry.recalibrated(base.model, (0.25,), "incident/recalibrate/1") == made
+
+
+def test_shifts_do_not_pile_up_and_lead_back(home: Path, tmp_path: Path) -> None:
+    registry = LocalRegistry(home)
+    base = registry.mark(registry.register(_card(tmp_path / "job")).model, ModelStatus.CHAMPION)
+    first = registry.recalibrated(base.model, (0.25,), "1")
+    second = registry.recalibrated(first.model, (0.5,), "2")
+    assert (second.derived_from, second.shift) == (first.model.digest, (0.5,))
+    assert registry.recalibrated(base.model, (0.5,), "3") == second
+    assert registry.recalibrated(second.model, (0.0,), "4") == base
+
+
+def test_a_key_makes_one_recalibration(home: Path, tmp_path: Path) -> None:
+    registry = LocalRegistry(home)
+    base = registry.register(_card(tmp_path / "job"))
+    registry.recalibrated(base.model, (0.25,), "1")
+    with pytest.raises(Conflict, match="the key '1' made model"):
+        registry.recalibrated(base.model, (0.5,), "1")
+
+
+@pytest.mark.parametrize("shift", [(), (0.1, 0.2), (float("nan"),)])
+def test_a_shift_that_does_not_fit_is_refused_and_nothing_registered(
+    home: Path, tmp_path: Path, shift: tuple[float, ...]
+) -> None:
+    registry = LocalRegistry(home)
+    base = registry.register(_card(tmp_path / "job"))
+    with pytest.raises(Invalid, match="1 finite numbers wanted"):
+        registry.recalibrated(base.model, shift, "1")
+    assert len(registry.cards("bikes")) == 1

@@ -23,10 +23,11 @@ import pytest
 from contracts.rollout import Deployment, DeployModel, ServingPolicy
 from contracts.snapshot import DataPolicy, Window
 from contracts.training import ModelCard, ModelRef, Recipe
+from learning.artifact import Artifact, Member
 from platforms.errors import Unavailable
+from platforms.local.artifact_file import write_model
 from platforms.local.feature_table import FeatureTable
 from platforms.local.files import write_contract
-from platforms.local.model import Member, write_model
 from platforms.local.serving_port import LocalServing
 from platforms.local.traffic import LocalTrafficLog
 from platforms.ports import Served, Serving, TrafficLog
@@ -52,7 +53,8 @@ def make_model(home: Path, endpoint: str, seed: int = 1, reference: dict[str, fl
     rows = rng.random((400, len(FEATURES))) * 24
     settings = {"objective": "binary", "verbose": -1, "num_threads": 1, "seed": seed, "deterministic": True}
     booster = lightgbm.train(settings, lightgbm.Dataset(rows, (rows[:, 0] > 12).astype(float)), 10)
-    draft, digest = write_model(home / "drafts", FEATURES, [Member(horizon="all", trees=booster.model_to_string())])
+    members = (Member(name="all", trees=booster.model_to_string()),)
+    draft, digest = write_model(home / "drafts", Artifact(features=FEATURES, members=members))
     folder = home / "registry" / endpoint / digest
     folder.mkdir(parents=True, exist_ok=True)
     draft.replace(folder / "model.json")

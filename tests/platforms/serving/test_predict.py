@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from learning.artifact import Model
 from platforms.errors import Invalid
+from platforms.local.artifact_file import load_model
 from platforms.local.capture import CaptureWriter, read_segment, segments
-from platforms.local.model import Model
 from platforms.local.predict import InService, PredictService
 from platforms.local.serving_port import LocalServing
 from platforms.local.serving_state import InstanceState
@@ -25,7 +26,7 @@ def capture(tmp_path: Path) -> Path:
 @pytest.fixture
 def service(tmp_path: Path, capture: Path, tools: Any) -> PredictService:
     ref = tools.make_model(tmp_path, "bikes")
-    model = Model.load(tmp_path / "registry" / "bikes" / ref.digest / "model.json", ref.digest)
+    model = load_model(tmp_path / "registry" / "bikes" / ref.digest / "model.json", ref.digest)
     found = PredictService("bikes", CaptureWriter(capture), lambda: InstanceState(pid=1, heartbeat=datetime.now(UTC)))
     found.in_service = InService(model, 0.5)
     return found
