@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from contracts.base import Declared, Duration
+from contracts.training import Recipe
 
 
 class Judging(StrEnum):
@@ -44,8 +45,25 @@ class BenchPolicy(Declared):
     """Recipes are refitted so often, and scored on the rows of the next such period."""
     evidence: Duration = timedelta(weeks=8)
     """The newest part of the record that the gate looks at."""
+    warm_up: int = Field(default=8, ge=0)
+    """So many periods at the end of the first window are played through, so that the first blend is chosen on evidence."""
     selection: Duration = timedelta(weeks=26)
     """The part of the record on which the blend is chosen."""
     selection_gain: float = Field(default=0.005, ge=0)
     """The first blend is left only for one whose log loss is lower by this share."""
     recalibration: RecalibrationPolicy = Field(default_factory=RecalibrationPolicy)
+
+
+def shadow_recipe() -> Recipe:
+    """The recipe of the shadow bench unless the fleet file names one: six members, and the blends it chooses among."""
+    return Recipe.model_validate(
+        {
+            "members": ("30d", "90d", "365d", "all", "all/90d", "all+30d"),
+            "blends": {
+                "full": ("30d", "90d", "365d", "all", "all/90d", "all+30d"),
+                "long": ("365d", "all", "all/90d"),
+                "all": ("all",),
+                "weighted": ("all/90d",),
+            },
+        }
+    )

@@ -20,6 +20,11 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+def moment_of(time: int) -> datetime:
+    """The moment in UTC of so many microseconds since 1970."""
+    return _EPOCH + time * _MICROSECOND
+
+
 @dataclass(frozen=True)
 class LabelledRows:
     """Rows whose label is known. Their order counts: a fit of the same rows in the same order gives the same bytes."""

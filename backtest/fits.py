@@ -1,0 +1,94 @@
+"""The fits of one moment: every member of the recipe and of the habits, each distinct one made once."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import lightgbm
+import numpy as np
+
+from contracts.training import LearnerSettings, MemberRecipe, Task
+from learning.fit import Unfit, fit_member, margins
+from learning.rows import Floats, LabelledRows
+
+_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What all fits of a backtest have in common."""
+
+    members: tuple[MemberRecipe, ...]
+    learner: LearnerSettings
+    categorical: tuple[int, ...] = ()
+    """Columns that hold codes."""
+    task: Task = Task.BINARY
+    classes: int = 2
+
+    def shape(self, rows: int) -> tuple[int, ...]:
+        """Shape of so many rows' margins."""
+        return (rows, self.classes) if self.task is Task.MULTICLASS else (rows,)
+
+
+@dataclass(frozen=True)
+class Fits:
+    """The members that could be fitted, by name, and why the others could not."""
+
+    boosters: dict[str, lightgbm.Booster] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def margins(self, names: Sequence[str], matrix: Floats, learning: Learning) -> dict[str, Floats]:
+        """What each of these members says; one that has no fit is left out, equal fits are asked once."""
+        asked: dict[int, Floats] = {}
+        for booster in {id(self.boosters[name]): self.boosters[name] for name in names if name in self.boosters}.values():
+            empty = np.zeros(learning.shape(0))
+            asked[id(booster)] = margins(booster, matrix, learning.task) if len(matrix) else empty
+        return {name: asked[id(self.boosters[name])] for name in names if name in self.boosters}
+
+
+def fit_all(rows: LabelledRows, end: datetime, learning: Learning) -> Fits:
+    """Fit every member as of `end`, two side by side. Members with the same rows and weights share a fit."""
+    plain = {_key(member, rows, end): _unboosted(member) for member in learning.members}
+    with ThreadPoolExecutor(_THREADS) as pool:
+        texts = dict(zip(plain, pool.map(lambda member: _text(member, rows, end, learning, None), plain.values()), strict=True))
+        boosted = [member for member in learning.members if member.boost is not None]
+        more = pool.map(lambda member: _text(member, rows, end, learning, texts[_key(member, rows, end)]), boosted)
+        found = dict(zip((member.name for member in boosted), more, strict=True))
+    return _loaded({member.name: found.get(member.name, texts[_key(member, rows, end)]) for member in learning.members})
+
+
+def _key(member: MemberRecipe, rows: LabelledRows, end: datetime) -> tuple[int, object]:
+    """All windows end at the same moment, so as many rows are the same rows."""
+    return len(rows.within(member.horizon, end)), member.half_life
+
+
+def _unboosted(member: MemberRecipe) -> MemberRecipe:
+    return member.model_copy(update={"boost": None})
+
+
+def _text(member: MemberRecipe, rows: LabelledRows, end: datetime, learning: Learning, begun: str | Unfit | None) -> str | Unfit:
+    if isinstance(begun, Unfit):
+        return begun
+    try:
+        return fit_member(
+            member,
+            rows,
+            end=end,
+            learner=learning.learner,
+            categorical=learning.categorical,
+            task=learning.task,
+            classes=learning.classes,
+            begun=begun,
+        )
+    except Unfit as reason:
+        return reason
+
+
+def _loaded(texts: dict[str, str | Unfit]) -> Fits:
+    fitted = {name: text for name, text in texts.items() if isinstance(text, str)}
+    by_text = {text: lightgbm.Booster(model_str=text) for text in set(fitted.values())}
+    return Fits(
+        boosters={name: by_text[text] for name, text in fitted.items()},
+        skipped={name: str(reason) for name, reason in texts.items() if isinstance(reason, Unfit)},
+    )

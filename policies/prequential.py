@@ -1,0 +1,194 @@
+"""The bench's judgement: which blend would serve best, whether it would serve better than the champion, and which shift.
+
+Pure and stateless: the same record, champion and policy give the same advice, in the live loop and in a backtest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+import numpy as np
+
+from contracts.bench import BenchPolicy
+from contracts.evaluation import GatePolicy, Judgement
+from contracts.training import Recipe, Task
+from policies.bench_record import BenchRecord, complete, microseconds, row_loss, span
+from policies.blend import linked
+from policies.gate import judge
+from policies.intake import weeks_between
+from policies.metrics import Floats
+from policies.paired import PairedScores
+from policies.recalibration import History, Recalibration, recalibration
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model in service, as far as the bench has to know it."""
+
+    members: tuple[str, ...]
+    """The blend it was fitted as."""
+    promoted_at: datetime
+    trained_through: datetime
+    shift: tuple[float, ...]
+    recalibrating: bool = False
+    """Whether the shift was on; it turns off at another gain than on."""
+    first: bool = False
+    """It was there from the beginning: no promotion yet."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What the bench says at the end of a period."""
+
+    blend: str
+    members: tuple[str, ...]
+    """Of the blend."""
+    losses: Mapping[str, float]
+    """Prequential loss of each blend on the rows of the selection; empty while there is too little."""
+    scores: PairedScores | None
+    """Champion as served against the blend, on the same rows."""
+    judgement: Judgement | None
+    """None where there was nothing to judge; `reason` says why."""
+    reason: str
+    refit: Recalibration
+    """The shift that a refit of the blend would ship with."""
+    recalibration: Recalibration | None
+    """What the champion's shift should be; None without a champion."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is declared before looking."""
+
+    recipe: Recipe
+    policy: BenchPolicy
+    gate: GatePolicy
+    task: Task = Task.BINARY
+    threshold: float = 0.5
+
+    @property
+    def blends(self) -> dict[str, tuple[str, ...]]:
+        """By name, the first is the one to be left only for a better one."""
+        return self.recipe.blends or {"all members": tuple(member.name for member in self.recipe.blended)}
+
+
+def advise(*, record: BenchRecord, now: datetime, champion: Champion | None, blend: str, bench: Bench) -> Advice:
+    """The advice as of `now`; only labels that had arrived by then are read. `blend` is the one chosen before."""
+    known = record.known(now, now - 2 * max(bench.policy.selection, bench.policy.recalibration.window))
+    losses = blend_losses(known=known, now=now, bench=bench)
+    name = chosen_blend(losses=losses, present=blend, bench=bench)
+    members = bench.blends[name]
+    refit, ahead = _shifted(known, known.blended(members, bench.task), None, now, bench)
+    scores, reason = _paired(known, ahead, champion, now, bench)
+    return Advice(
+        blend=name,
+        members=members,
+        losses=losses,
+        scores=scores,
+        judgement=None if scores is None else _judged(scores, champion, now, bench),
+        reason=reason,
+        refit=refit,
+        recalibration=None if champion is None else _of_champion(known, champion, now, bench),
+    )
+
+
+def blend_losses(*, known: BenchRecord, now: datetime, bench: Bench) -> dict[str, float]:
+    """Mean prequential loss of each blend over the selection, on rows that all of them scored; empty on too few rows."""
+    rows = known.newer(now - bench.policy.selection)
+    margins = {name: rows.blended(members, bench.task) for name, members in bench.blends.items()}
+    there = np.logical_and.reduce([complete(margin) for margin in margins.values()])
+    if there.sum() < bench.gate.min_rows or len(np.unique(rows.day[there])) < bench.gate.min_days:
+        return {}
+    return {
+        name: float(row_loss(rows.label[there], linked(margin[there], task=bench.task), bench.task).mean())
+        for name, margin in margins.items()
+    }
+
+
+def chosen_blend(*, losses: Mapping[str, float], present: str, bench: Bench) -> str:
+    """The best blend, where it beats the first by the declared share; a present choice stays while it is near the best."""
+    first = next(iter(bench.blends))
+    if not losses:
+        return present if present in bench.blends else first
+    best = min(losses, key=lambda name: losses[name])
+    near = losses[best] * (1 + bench.policy.selection_gain / 2)
+    if present in losses and losses[present] <= min(near, losses[first]):
+        return present
+    return best if losses[best] <= losses[first] * (1 - bench.policy.selection_gain) else first
+
+
+def _shifted(
+    known: BenchRecord, margin: Floats, champion: Champion | None, now: datetime, bench: Bench
+) -> tuple[Recalibration, Floats]:
+    """Its recalibration, and the margin as it would have been served under it; NaN where there is no margin."""
+    there = complete(margin)
+    rows = known.chosen(there)
+    history = History(rows.event_time, rows.known_at, rows.label, margin[there], bench.task)
+    trial = history.trial(now=microseconds(now), period=span(bench.policy.period), policy=bench.policy.recalibration)
+    width = margin.shape[1] if margin.ndim > 1 else 1
+    found = recalibration(
+        history=history,
+        trial=trial,
+        now=now,
+        was_on=champion is not None and champion.recalibrating,
+        present=(0.0,) * width if champion is None else champion.shift,
+        policy=bench.policy.recalibration,
+    )
+    served = margin.copy()
+    served[there] += trial if found.on else 0.0
+    return found, served
+
+
+def _of_champion(known: BenchRecord, champion: Champion, now: datetime, bench: Bench) -> Recalibration:
+    """By its own rows since it serves, and by its recipe's prequential ones before."""
+    own = known.event_time >= microseconds(champion.promoted_at)
+    before = known.blended(champion.members, bench.task)
+    margin = np.where(own if before.ndim == 1 else own[:, None], known.champion, before)
+    return _shifted(known, margin, champion, now, bench)[0]
+
+
+def _paired(
+    known: BenchRecord, ahead: Floats, champion: Champion | None, now: datetime, bench: Bench
+) -> tuple[PairedScores | None, str]:
+    """Champion as served and blend on the rows of the evidence; further back only where that holds too few rows."""
+    if bench.task is not Task.BINARY:
+        return None, f"The gate does not judge {bench.task} tasks on the bench yet; the champion stays."
+    begin = now - bench.policy.evidence if champion is None else max(champion.promoted_at, now - bench.policy.evidence)
+    floor = now - bench.policy.selection if champion is None else max(champion.promoted_at, now - bench.policy.selection)
+    there = complete(ahead) & (complete(known.champion) if champion is not None else True)
+    within = there & (known.event_time >= microseconds(begin))
+    if _short(known.label[within], bench.gate):
+        within = there & (known.event_time >= microseconds(floor))
+    if not within.any():
+        return None, "No row has been scored by both since the champion was promoted."
+    rows = known.chosen(within)
+    served = (
+        linked(rows.champion + rows.shift, task=bench.task) if champion is not None else np.full(len(rows), rows.label.mean())
+    )
+    challenger = linked(ahead[within], task=bench.task)
+    return PairedScores(day=rows.day, label=rows.label, champion=served, challenger=challenger), ""
+
+
+def _short(label: Floats, gate: GatePolicy) -> bool:
+    positives = int((label == 1).sum())
+    return len(label) < gate.min_rows or min(positives, len(label) - positives) < gate.min_class_rows
+
+
+def _judged(scores: PairedScores, champion: Champion | None, now: datetime, bench: Bench) -> Judgement:
+    return judge(
+        holdout=scores,
+        replay=PairedScores.empty(),
+        gate=bench.gate,
+        threshold=bench.threshold,
+        champion_trained_through=None if champion is None else champion.trained_through,
+        challenger_trained_through=now,
+        weeks_since_promotion=None if champion is None or champion.first else weeks_between(champion.promoted_at, now),
+        evidence_digest=digest(scores),
+    )
+
+
+def digest(scores: PairedScores) -> str:
+    """SHA-256 over the paired scores, whatever their order."""
+    rows = scores.labelled()
+    return sha256(b"".join(part.tobytes() for part in (rows.day, rows.label, rows.champion, rows.challenger))).hexdigest()

@@ -1,0 +1,153 @@
+"""The backtest's engine, fitted for real on small tables that move."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from backtest.arms import ARMS
+from backtest.engine import Outcome, Policy, run
+from backtest.periods import NEVER, Table
+from contracts.bench import BenchPolicy, shadow_recipe
+from contracts.evaluation import GatePolicy
+from contracts.training import LearnerSettings, Task
+from learning.rows import microseconds
+
+BEGIN = datetime(2023, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+WEEKS = 12
+
+
+def policy(task: Task = Task.BINARY, classes: int = 2, **bench: object) -> Policy:
+    recipe = shadow_recipe().model_copy(
+        update={"learner": LearnerSettings(rounds=10, boost_rounds=4, min_rows_per_leaf=10, learning_rate=0.3)}
+    )
+    chosen = BenchPolicy.model_validate({"warm_up": 2} | bench)
+    return Policy(recipe=recipe, bench=chosen, gate=GatePolicy(resamples=200), task=task, classes=classes)
+
+
+def table(*, drift: bool = True, delay: timedelta = HOUR, task: Task = Task.BINARY, seed: int = 0) -> Table:
+    """30 days and 12 weeks by the hour; half-way through the weeks the signal turns."""
+    hours = 24 * (30 + 7 * WEEKS)
+    rng = np.random.default_rng(seed)
+    event_time = microseconds(BEGIN) + np.arange(hours, dtype=np.int64) * 3_600_000_000
+    features = rng.normal(size=(hours, 3))
+    turned = np.where(drift & (np.arange(hours) > hours * 0.6), -1.0, 1.0)
+    signal = 2 * turned * features[:, 0] + rng.normal(size=hours)
+    label = {Task.BINARY: signal > 0, Task.MULTICLASS: np.digitize(signal, [-1, 1]), Task.REGRESSION: signal}[task]
+    known_at = event_time + delay // timedelta(microseconds=1)
+    return Table(event_time, known_at, features, label.astype(np.float64), 30 * DAY, 7 * DAY)
+
+
+def changed(source: Table, **arrays: object) -> Table:
+    return Table(**{**source.__dict__, **arrays})  # type: ignore[arg-type]
+
+
+def answers(outcomes: list[Outcome]) -> list[tuple[object, ...]]:
+    """Everything that was served and decided, bit for bit."""
+    return [(*(one.scores[arm].tobytes() for arm in ARMS), one.promotions, one.recalibrations, _decided(one)) for one in outcomes]
+
+
+def _decided(outcome: Outcome) -> object:
+    found = outcome.decision
+    return found and (
+        found.promoted,
+        found.recalibrated,
+        found.tokens,
+        found.advice.blend,
+        found.advice.losses,
+        found.advice.judgement,
+    )
+
+
+def test_after_a_drift_homeostat_promotes_and_serves_better_than_never() -> None:
+    outcomes = list(run(table(), policy()))
+    assert len(outcomes) == WEEKS
+    right = {
+        arm: np.mean([((o.scores[arm] > 0.5) == o.period.label).mean() for o in outcomes[-3:]]) for arm in ("never", "homeostat")
+    }
+    assert right["homeostat"] > right["never"] + 0.2
+    assert 1 <= outcomes[-1].promotions["homeostat"] <= 4
+    assert outcomes[-1].promotions["weekly30"] == WEEKS
+
+
+def test_where_nothing_drifts_only_the_growth_of_a_young_history_promotes() -> None:
+    assert list(run(table(drift=False), policy()))[-1].promotions["homeostat"] <= WEEKS // 4
+
+
+@pytest.mark.parametrize("delay", [HOUR, 21 * DAY])
+def test_a_label_that_has_not_arrived_changes_no_decision_by_a_bit(delay: timedelta) -> None:
+    """Poison: every label that arrives after a moment is turned round; what was decided until then stays the same."""
+    honest, moment = table(delay=delay), microseconds(BEGIN + (30 + 7 * 8) * DAY)
+    poisoned = changed(honest, label=np.where(honest.known_at > moment, 1 - honest.label, honest.label))
+    until = [list(run(source, policy()))[:9] for source in (honest, poisoned)]
+    assert answers(until[0][:8]) == answers(until[1][:8])
+    assert until[0][8].scores["homeostat"].tobytes() == until[1][8].scores["homeostat"].tobytes()
+
+
+def test_the_poison_would_be_seen_if_it_were_read() -> None:
+    honest = table()
+    poisoned = changed(honest, label=1 - honest.label)
+    assert answers(list(run(honest, policy()))) != answers(list(run(poisoned, policy())))
+
+
+def test_the_same_history_gives_the_same_decisions_to_the_last_bit() -> None:
+    assert answers(list(run(table(), policy()))) == answers(list(run(table(), policy())))
+
+
+def _hole(source: Table) -> Table:
+    keep = np.ones(len(source.label), dtype=bool)
+    keep[24 * 37 : 24 * 80] = False
+    return Table(source.event_time[keep], source.known_at[keep], source.features[keep], source.label[keep], 30 * DAY, 7 * DAY)
+
+
+def _unlabelled(source: Table) -> Table:
+    gone = np.random.default_rng(3).random(len(source.label)) < 0.5
+    return changed(source, label=np.where(gone, np.nan, source.label), known_at=np.where(gone, NEVER, source.known_at))
+
+
+DIRT: dict[str, Callable[[Table], Table]] = {
+    "a hole of weeks": _hole,
+    "missing labels": _unlabelled,
+    "no label ever": lambda source: changed(source, label=np.full(len(source.label), np.nan)),
+    "one class for weeks": lambda source: changed(
+        source, label=np.where(np.arange(len(source.label)) > 24 * 50, 0.0, source.label)
+    ),
+    "one class in the first window": lambda source: changed(
+        source, label=np.where(np.arange(len(source.label)) < 24 * 40, 1.0, source.label)
+    ),
+    "constant columns": lambda source: changed(source, features=np.ones_like(source.features)),
+    "absurd values": lambda source: changed(source, features=source.features * 1e300),
+    "a first window of a day": lambda source: changed(source, first_window=DAY),
+    "equal times": lambda source: changed(source, event_time=source.event_time // (7 * 86_400_000_000) * (7 * 86_400_000_000)),
+}
+
+
+@pytest.mark.parametrize("name", DIRT)
+def test_dirty_history_is_played_to_its_end(name: str) -> None:
+    for outcome in run(DIRT[name](table()), policy()):
+        for score in outcome.scores.values():
+            assert score.shape == outcome.period.label.shape
+            assert np.isfinite(score).all()
+
+
+def test_a_model_is_promoted_when_both_classes_have_come_at_last() -> None:
+    outcomes = list(run(DIRT["one class in the first window"](table(drift=False)), policy()))
+    assert ((outcomes[-1].scores["homeostat"] > 0.5) == outcomes[-1].period.label).mean() > 0.7
+
+
+@pytest.mark.parametrize(("task", "classes"), [(Task.REGRESSION, 2), (Task.MULTICLASS, 3)])
+def test_other_tasks_are_served_and_recalibrated_in_their_own_shape(task: Task, classes: int) -> None:
+    outcomes = list(run(table(task=task), policy(task, classes)))
+    for outcome in outcomes:
+        rows = len(outcome.period)
+        assert all(score.shape == ((rows, 3) if task is Task.MULTICLASS else (rows,)) for score in outcome.scores.values())
+    assert outcomes[-1].decision is not None
+    assert str(task) in outcomes[-1].decision.advice.reason
+
+
+def test_an_empty_table_has_no_periods() -> None:
+    empty = Table(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros(0), DAY, DAY)
+    assert list(run(empty, policy())) == []
