@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from contracts.evaluation import GateKind, GatePolicy, Verdict
-from policies.bootstrap import HIGHER_IS_BETTER, least_t
+from contracts.evaluation import PROPER_SCORES, GateKind, GatePolicy, Verdict
+from policies.bootstrap import Gain
+from policies.chance import holm, student_quantile, student_tail
+from policies.demands import Demands
 from policies.sample import Sample, within
+from policies.slices import SliceFindings
 from policies.verdict_words import NAMES, against, interval, number, percent
-
-_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -27,44 +28,45 @@ def _worse(reason: str) -> Finding:
     return Finding(Verdict.REGRESS, reason)
 
 
-def on_primary(sample: Sample, gate: GatePolicy, kind: GateKind) -> Iterator[Finding]:
-    """The burden of proof: a least gain in both proper scores, and a least t of the primary."""
-    primary, name = sample.primary, NAMES[gate.primary]
-    if primary.high < -_ROUNDING:
+def on_primary(sample: Sample, gate: GatePolicy, demands: Demands) -> Iterator[Finding]:
+    """The burden of proof: a least gain in the proper scores, and a least t of the primary."""
+    primary, name = sample.primary, NAMES[sample.primary_name]
+    if primary.high < -primary.rounding:
         yield _worse(f"The challenger's {name} is worse beyond chance (gain's {interval(primary, gate.alpha)}).")
-    elif primary.gain <= _ROUNDING:
-        yield _doubt(f"The challenger's {name} is not better: {against(gate.primary, primary)}.")
+    elif primary.gain <= primary.rounding:
+        yield _doubt(f"The challenger's {name} is not better: {against(sample.primary_name, primary)}.")
     else:
-        yield from _on_size(sample, gate, kind)
+        yield from _on_size(sample, gate, demands)
 
 
-def _on_size(sample: Sample, gate: GatePolicy, kind: GateKind) -> Iterator[Finding]:
-    """Better, but by enough and every day?"""
-    wanted = gate.refresh if kind is GateKind.REFRESH else gate.strict
-    for metric, least in (("log_loss", wanted.log_loss_gain), ("brier", wanted.brier_gain)):
-        relative = sample.relative(metric)
+def _on_size(sample: Sample, gate: GatePolicy, demands: Demands) -> Iterator[Finding]:
+    """Better, but by enough and in every block?"""
+    for metric in sample.family.sizes(gate):
+        relative, least = sample.relative(metric), demands.gains[metric]
         if relative < least:
             yield _doubt(
-                f"The gain in {NAMES[metric]} is {percent(relative)} of the champion's; the {kind} gate wants {percent(least)}."
+                f"The gain in {NAMES[metric]} is {percent(relative)} of the champion's; "
+                f"the {demands.kind} gate wants {percent(least)}."
             )
-    least = least_t(wanted.t, sample.days)
-    if sample.t < least:
+    if sample.t < demands.t:
+        among = f" as one of {demands.family} comparisons" if demands.family > 1 else ""
         yield _doubt(
-            f"The gain in {NAMES[gate.primary]} is not steady from day to day: t {sample.t:.2f}, "
-            f"the {kind} gate wants {least:.2f} on {sample.days} days."
+            f"The gain in {NAMES[sample.primary_name]} is not steady from {gate.block} to {gate.block}: t {sample.t:.2f}, "
+            f"the {demands.kind} gate wants {demands.t:.2f} on {sample.mean.blocks} {gate.block}s{among}."
         )
 
 
 def on_urgency(sample: Sample, gate: GatePolicy, kind: GateKind, weeks: float | None) -> Iterator[Finding]:
     """A refresh soon after the last one has to gain more: each change of model has a price of its own."""
-    relative = sample.relative("log_loss")
+    relative = sample.size
     if kind is GateKind.STRICT or weeks is None or relative <= 0:
         return
     urgency = relative * max(weeks, 0.0)
     if urgency < gate.urgency:
         yield _doubt(
-            f"The gain is too small so soon after the last promotion: {percent(relative)} in log loss times "
-            f"{weeks:.1f} weeks is {number(urgency)}, the gate wants {number(gate.urgency)}."
+            f"The gain is too small so soon after the last promotion: {percent(relative)} in "
+            f"{NAMES[PROPER_SCORES[sample.family.task][0]]} times {weeks:.1f} weeks is {number(urgency)}, "
+            f"the gate wants {number(gate.urgency)}."
         )
 
 
@@ -73,39 +75,66 @@ def on_guards(sample: Sample, margins: Mapping[str, float], alpha: float) -> Ite
 
     A proof of 'not worse by more than two points' needs a whole interval above minus two points, and on 336 rows that
     interval is about eight points wide. Measured on the hourly bikes, demanding it would hold back a third of the better
-    refreshes (46 % of looks promoted, 31 % with proof; `python -m bench.gate_null`) and hardly a worse one. The primary
-    carries the burden of proof; a guard catches the trade that the primary does not see.
+    refreshes and hardly a worse one. The primary carries the burden of proof; a guard catches the trade that the primary
+    does not see. That a guard is worse *beyond chance* is said only after Holm's correction over all guards.
     """
-    for metric in (m for m in HIGHER_IS_BETTER if m in margins):
-        gain, margin = sample.found[metric], margins[metric]
+    proven = _proven_harm(sample, margins, alpha)
+    for metric, margin in margins.items():
+        gain = sample.found[metric]
         figures = f"{against(metric, gain)}, margin {number(margin)}, gain's {interval(gain, alpha)}"
-        if gain.high < -margin - _ROUNDING:
+        if metric in proven:
             yield _worse(f"The challenger's {NAMES[metric]} is worse by more than its margin beyond chance: {figures}.")
         elif not within(gain, margin):
             yield _doubt(f"The challenger's {NAMES[metric]} is worse by more than its margin: {figures}.")
 
 
-def on_replay(replayed: Sample, held_out: Sample, gate: GatePolicy, margins: Mapping[str, float]) -> Iterator[Finding]:
+def _proven_harm(sample: Sample, margins: Mapping[str, float], alpha: float) -> frozenset[str]:
+    """Guards that are worse by more than their margin beyond chance, corrected by Holm for their number."""
+    chances = holm([_harm(sample.found[metric], margin, alpha, sample.mean.blocks - 1) for metric, margin in margins.items()])
+    return frozenset(metric for metric, chance in zip(margins, chances, strict=True) if chance <= alpha / 2)
+
+
+def _harm(gain: Gain, margin: float, alpha: float, freedom: int) -> float:
+    """Chance of so low a gain at exactly the margin, by Student's t with the width of the drawn interval."""
+    error = (gain.high - gain.low) / 2 / student_quantile(alpha / 2, freedom)
+    excess = -(gain.gain + margin)
+    if error <= abs(excess) * 1e-9:
+        return float(excess <= gain.rounding)
+    return student_tail(excess / error, freedom)
+
+
+def on_slices(found: SliceFindings) -> Iterator[Finding]:
+    """A slice that is harmed beyond chance is a trade that a person has to make."""
+    for harmed in found.harmed[:3]:
+        yield _doubt(
+            f"The challenger harms the slice {harmed.feature} = {harmed.value}: {number(harmed.challenger)} against "
+            f"{number(harmed.champion)} on {harmed.rows:,} rows, worse by more than {number(found.margin or 0)} beyond chance."
+        )
+    if len(found.harmed) > 3:  # noqa: PLR2004 - the three worst are named
+        yield _doubt(f"It harms {len(found.harmed) - 3} more slices in the same way.")
+
+
+def on_replay(replayed: Sample, held_out: Sample, gate: GatePolicy, guarded: Mapping[str, float]) -> Iterator[Finding]:
     """Live requests may contradict the holdout, not replace it: only what is beyond chance counts here.
 
     Where the holdout is not better either, a contradiction is a regress; else the evidence disagrees and a person decides.
     """
-    if replayed.shortfalls:
+    if replayed.shortfalls or not replayed.found:
         return
-    finding = _doubt if held_out.primary.gain > _ROUNDING else _worse
-    primary = replayed.primary
-    if primary.high < -_ROUNDING:
+    finding = _doubt if held_out.primary.gain > held_out.primary.rounding else _worse
+    primary, name = replayed.primary, replayed.primary_name
+    if primary.high < -primary.rounding:
         yield finding(
-            f"On replayed live requests the challenger's {NAMES[gate.primary]} is worse beyond chance: "
-            f"{against(gate.primary, primary)}, gain's {interval(primary, gate.alpha)}."
+            f"On replayed live requests the challenger's {NAMES[name]} is worse beyond chance: "
+            f"{against(name, primary)}, gain's {interval(primary, gate.alpha)}."
         )
-    for metric in (m for m in HIGHER_IS_BETTER if m in margins):
-        gain = replayed.found[metric]
-        if gain.high < -margins[metric] - _ROUNDING:
-            yield finding(
-                f"On replayed live requests the challenger's {NAMES[metric]} is worse by more than its margin beyond chance: "
-                f"{against(metric, gain)}, margin {number(margins[metric])}."
-            )
+    margins = {metric: margin for metric, margin in replayed.margins(gate).items() if metric in guarded}
+    proven = _proven_harm(replayed, margins, gate.alpha)
+    for metric in (m for m in margins if m in proven):
+        yield finding(
+            f"On replayed live requests the challenger's {NAMES[metric]} is worse by more than its margin beyond chance: "
+            f"{against(metric, replayed.found[metric])}, margin {number(margins[metric])}."
+        )
 
 
 def on_shift(stability: Mapping[str, float], rows: int, gate: GatePolicy) -> Iterator[Finding]:
@@ -116,3 +145,8 @@ def on_shift(stability: Mapping[str, float], rows: int, gate: GatePolicy) -> Ite
             f"The challenger's scores on {rows:,} replayed requests are distributed otherwise: "
             f"stability index {number(shift)}, at most {number(gate.max_score_shift)}."
         )
+
+
+def on_rule(objections: Iterator[str]) -> Iterator[Finding]:
+    """What a stricter rule than the primary misses."""
+    yield from (_doubt(objection) for objection in objections)

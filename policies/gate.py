@@ -2,22 +2,31 @@
 
 One primary metric, declared beforehand and a proper score, has to be better by a least effect; the others are guards
 that may not be worse by more than their margin. 'Any of several metrics better' would multiply the chances of a lucky
-rival. Rows are paired and days are the blocks (`policies/bootstrap.py`).
+rival. Rows are paired and days are the blocks (`policies/bootstrap.py`). Slices are tested together (`policies/slices.py`),
+and several strict rivals, or looks, correct each other by Holm (`judge_several`).
 
 A guard is held on its point estimate, not on its interval: a proof of 'not worse by more than the margin' would need
 rows that a small endpoint does not have (`policies/findings.py` has the figures).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from contracts.evaluation import GateKind, GatePolicy, Judgement, Verdict
-from policies import findings, metrics
-from policies.bootstrap import HIGHER_IS_BETTER
+import numpy as np
+
+from contracts.comparison import Estimate
+from contracts.evaluation import GateKind, GatePolicy, Judgement, Rule, Verdict
+from policies import findings
+from policies.chance import student_tail
+from policies.demands import Demands, demands
 from policies.findings import Finding
 from policies.paired import PairedScores
+from policies.power import power_shown
 from policies.sample import Sample
+from policies.slices import SliceFindings, Values, compare_slices
+from policies.stability import estimates, stability
+from policies.unanimity import objections
 from policies.verdict_words import sentence
 
 
@@ -31,26 +40,45 @@ def judge(
     challenger_trained_through: datetime,
     weeks_since_promotion: float | None,
     evidence_digest: str,
+    slices: Mapping[str, Values] | None = None,
+    family: int = 1,
 ) -> Judgement:
     """The verdict on rows that neither model was trained on. The same input gives the same judgement, to the last bit.
 
+    The task is that of `holdout`. `slices` holds a value per row of it, by feature. `family` counts the comparisons at the
+    strict gate (rivals times looks) of which this is the best one.
+
     Without a champion (`champion_trained_through` None) the champion's scores are the constant base rate, and guards
-    are reported but not held: nothing in service can get worse.
+    and slices are reported but not held: nothing in service can get worse. Raises ValueError where holdout and replay are
+    of different tasks, where a slice has another length, and for a primary metric that the task doesn't have.
     """
+    if len(replay) and replay.task is not holdout.task:
+        raise ValueError(f"the holdout is of a {holdout.task} task, the replay of a {replay.task} one")
     first = champion_trained_through is None
-    guards = _guards(gate)
+    sample, replayed = Sample(holdout, gate, threshold), Sample(replay, _for(replay, gate), threshold)
+    kind = gate_kind(champion=champion_trained_through, challenger=challenger_trained_through, gate=gate)
     case = _Case(
-        holdout=Sample(holdout, gate, threshold),
-        replayed=Sample(replay, gate, threshold),
+        holdout=sample,
+        replayed=replayed,
         gate=gate,
-        kind=gate_kind(champion=champion_trained_through, challenger=challenger_trained_through, gate=gate),
-        margins={} if first else guards,
+        demands=demands(gate=gate, kind=kind, task=holdout.task, blocks=sample.mean.blocks, family=family),
+        margins={} if first else sample.margins(gate),
         weeks=weeks_since_promotion,
-        stability=_stability(holdout.labelled(), replay, threshold, first=first),
+        stability={}
+        if first
+        else stability(sample=sample, holdout=holdout, replay=replay, threshold=threshold, noise=gate.churn_noise),
+        slices=compare_slices(sample=sample, slices=slices or {}, gate=gate),
         requests=len(replay),
         first=first,
+        unlabelled=int(np.isnan(holdout.label).sum()),
+        estimates=() if first else (*estimates("holdout", holdout, threshold), *estimates("replay", replay, threshold)),
     )
     return _judgement(case, evidence_digest)
+
+
+def _for(replay: PairedScores, gate: GatePolicy) -> GatePolicy:
+    """An empty replay is of no task in particular, so it can't ask for a task's primary metric."""
+    return gate if len(replay) else gate.model_copy(update={"primary": GatePolicy().primary})
 
 
 def gate_kind(*, champion: datetime | None, challenger: datetime, gate: GatePolicy) -> GateKind:
@@ -67,35 +95,63 @@ class _Case:
     holdout: Sample
     replayed: Sample
     gate: GatePolicy
-    kind: GateKind
+    demands: Demands
     margins: dict[str, float]
     weeks: float | None
-    stability: dict[str, float]
+    slices: SliceFindings
     requests: int
     """Replayed requests, with a label or without."""
     first: bool
     """There is no champion yet."""
+    unlabelled: int
+    estimates: tuple[Estimate, ...]
+    stability: dict[str, float]
+
+    @property
+    def least_relative(self) -> float:
+        """The relative gain in the primary that least effect and urgency ask for."""
+        least = self.demands.gains[self.holdout.primary_name]
+        if self.demands.kind is GateKind.STRICT or self.weeks is None or self.weeks <= 0:
+            return least
+        return max(least, self.gate.urgency / self.weeks)
 
 
 def _judgement(case: _Case, evidence_digest: str) -> Judgement:
+    sample = case.holdout
     found = sorted(_findings(case), key=lambda f: f.verdict is not Verdict.REGRESS)
     verdict = found[0].verdict if found else Verdict.PROMOTE
     failed = tuple(f.reason for f in found)
     return Judgement(
         verdict=verdict,
-        kind=case.kind,
-        sentence=sentence(verdict=verdict, sample=case.holdout, gate=case.gate, failed=failed),
+        kind=case.demands.kind,
+        sentence=sentence(verdict=verdict, sample=sample, gate=case.gate, failed=failed),
         reasons=(*failed, *_notes(case)),
-        primary=case.gate.primary,
-        t=case.holdout.t,
-        relative_gain=case.holdout.relative("log_loss"),
-        rows=len(case.holdout.rows),
-        days=case.holdout.days,
-        comparisons=case.holdout.comparisons(case.margins),
-        replay=() if case.replayed.shortfalls else case.replayed.comparisons(case.margins),
+        primary=sample.primary_name,
+        t=sample.t,
+        relative_gain=sample.size,
+        rows=len(sample.rows),
+        days=sample.days,
+        comparisons=sample.comparisons(case.margins),
+        replay=()
+        if case.replayed.shortfalls
+        else case.replayed.comparisons({} if case.first else case.replayed.margins(case.gate)),
         stability=case.stability,
         evidence=evidence_digest,
         policy=case.gate,
+        task=sample.family.task,
+        least_t=case.demands.t if sample.found else None,
+        p=student_tail(sample.t, sample.mean.blocks - 1) if sample.found else None,
+        family=case.demands.family,
+        weekly=sample.weekly(),
+        weeks=sample.weeks,
+        slices=case.slices.listed,
+        slices_unlisted=case.slices.unlisted,
+        slices_not_evaluable=case.slices.not_evaluable,
+        worst_slice_low=case.slices.worst_low,
+        slice_margin=case.slices.margin,
+        power=power_shown(sample=sample, gate=case.gate, least_t=case.demands.t, least_relative=case.least_relative),
+        estimates=case.estimates,
+        unlabelled=case.unlabelled,
     )
 
 
@@ -104,11 +160,16 @@ def _findings(case: _Case) -> Iterator[Finding]:
     if case.holdout.shortfalls:
         yield from (Finding(Verdict.INCONCLUSIVE, reason) for reason in case.holdout.shortfalls)
         return
-    yield from findings.on_primary(case.holdout, case.gate, case.kind)
-    yield from findings.on_urgency(case.holdout, case.gate, case.kind, case.weeks)
+    yield from findings.on_primary(case.holdout, case.gate, case.demands)
+    yield from findings.on_urgency(case.holdout, case.gate, case.demands.kind, case.weeks)
     yield from findings.on_guards(case.holdout, case.margins, case.gate.alpha)
     yield from findings.on_replay(case.replayed, case.holdout, case.gate, case.margins)
     yield from findings.on_shift(case.stability, case.requests, case.gate)
+    if case.first:
+        return
+    yield from findings.on_slices(case.slices)
+    if case.gate.rule is Rule.ALL_BETTER:
+        yield from findings.on_rule(objections(sample=case.holdout, stability=case.stability, gate=case.gate))
 
 
 def _notes(case: _Case) -> Iterator[str]:
@@ -121,22 +182,7 @@ def _notes(case: _Case) -> Iterator[str]:
         yield f"Live requests were replayed, but not compared by label: {' '.join(case.replayed.shortfalls)}"
     if case.requests and "replay_score_shift" in case.stability and case.requests < case.gate.min_rows:
         yield f"The score shift is reported only: {case.requests:,} replayed requests of at least {case.gate.min_rows:,}."
-
-
-def _guards(gate: GatePolicy) -> dict[str, float]:
-    """Margins by metric; those of other tasks than this one guard nothing."""
-    return {name: margin for name, margin in gate.margins.items() if name != gate.primary and name in HIGHER_IS_BETTER}
-
-
-def _stability(labelled: PairedScores, replay: PairedScores, threshold: float, *, first: bool) -> dict[str, float]:
-    """Churn on the holdout, and how differently replayed requests would have been answered. What is missing is left out."""
-    found: dict[str, float] = {}
-    if first:
-        return found
-    if len(labelled):
-        harmful, beneficial = metrics.flips(labelled.label, labelled.champion, labelled.challenger, threshold)
-        found |= {"harmful_flips": harmful, "beneficial_flips": beneficial}
-    if len(replay):
-        found["replay_disagreement"] = metrics.disagreement(replay.champion, replay.challenger, threshold)
-        found["replay_score_shift"] = metrics.score_shift(replay.champion, replay.challenger)
-    return found
+    if case.gate.dry:
+        yield f"Run dry, reported and not deciding: {', '.join(case.gate.dry)}."
+    if case.slices.not_evaluable:
+        yield f"{case.slices.not_evaluable:,} slices are too small to be judged; they are listed as not evaluable."

@@ -1,6 +1,6 @@
 """What the loop measures about a model's answers: plain functions of two arrays.
 
-Everywhere `label` is 0 or 1, shape (n,), and `score` a probability of label 1, shape (n,), n >= 1, without NaN.
+Unless it says otherwise `label` is 0 or 1, shape (n,), and `score` a probability of label 1, shape (n,), n >= 1, without NaN.
 Whoever calls drops unlabelled rows first. Every function is defined for constant scores and for one class.
 """
 
@@ -34,6 +34,31 @@ def row_log_loss(label: Floats, score: Floats) -> Floats:
     """Minus log-likelihood of each row in nats, shape (n,), in [0, 13.9]; scores are clipped to [1e-6, 1 - 1e-6]."""
     sure = np.clip(score, _CLIP, 1 - _CLIP)
     return -np.log(np.where(label == 1, sure, 1 - sure))
+
+
+def row_class_log_loss(label: Floats, score: Floats) -> Floats:
+    """Minus log of the true class's probability, shape (n,); `label` is a class number, `score` has shape (n, k)."""
+    return -np.log(np.clip(_of_label(label, score), _CLIP, 1 - _CLIP))
+
+
+def row_class_brier(label: Floats, score: Floats) -> Floats:
+    """Squared distance between the k probabilities and the truth, shape (n,), in [0, 2]; arguments as above."""
+    told = _of_label(label, score)
+    return np.asarray(np.einsum("nk,nk->n", score, score) - 2 * told + 1)
+
+
+def _of_label(label: Floats, score: Floats) -> Floats:
+    return np.take_along_axis(score, label.astype(np.int64)[:, None], axis=1)[:, 0]
+
+
+def row_squared_error(label: Floats, score: Floats) -> Floats:
+    """Squared error of a predicted number, shape (n,)."""
+    return (score - label) ** 2
+
+
+def row_absolute_error(label: Floats, score: Floats) -> Floats:
+    """Absolute error of a predicted number, shape (n,)."""
+    return np.abs(score - label)
 
 
 def brier(label: Floats, score: Floats) -> float:

@@ -6,52 +6,90 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.training import Task
 from policies.metrics import Floats
 
 Days = NDArray[np.int64]
+Places = NDArray[np.intp]
+
+_LARGEST = 1e60
+"""Numbers of a regression beyond this would overflow once squared twice."""
+_SUM_TO_ONE = 1e-6
 
 
-def checked_scores(name: str, score: Floats, shape: tuple[int, ...]) -> None:
-    """Raises ValueError unless `score` has this shape and holds probabilities: NaN, infinity and 1.2 are refused."""
-    if score.shape != shape or score.ndim != 1:
-        raise ValueError(f"scores of the {name} have shape {score.shape}; wanted {shape}, one dimension")
-    wrong = score[~((score >= 0) & (score <= 1))]
+def checked_scores(name: str, score: Floats, shape: tuple[int, ...], task: Task = Task.BINARY) -> None:
+    """Raises ValueError unless `score` has this shape and holds what the task scores: NaN and infinity are always refused.
+
+    `shape` is that of the labels, (n,); the scores of a multiclass task have shape (n, k) and sum to 1 in each row.
+    """
+    wanted = 2 if task is Task.MULTICLASS else 1
+    if score.ndim != wanted or score.shape[:1] != shape or len(shape) != 1:
+        raise ValueError(f"scores of the {name} have shape {score.shape}; wanted {shape}, dimensions {wanted}")
+    if task is Task.REGRESSION:
+        _check_range(name, score, -_LARGEST, _LARGEST)
+        return
+    _check_range(name, score, 0, 1)
+    if task is Task.MULTICLASS:
+        _check_sums(name, score)
+
+
+def _check_range(name: str, score: Floats, low: float, high: float) -> None:
+    wrong = score[~((score >= low) & (score <= high))]
     if wrong.size:
-        raise ValueError(f"scores of the {name} must lie in [0, 1]; {wrong.size} do not, the first is {wrong[0]}")
+        raise ValueError(f"scores of the {name} must lie in [{low:g}, {high:g}]; {wrong.size} do not, the first is {wrong[0]}")
+
+
+def _check_sums(name: str, score: Floats) -> None:
+    if score.shape[1] < 2:  # noqa: PLR2004 - one class leaves nothing to tell apart
+        raise ValueError(f"scores of the {name} have {score.shape[1]} class; a multiclass task has at least two")
+    off = np.abs(score.sum(axis=1) - 1) > _SUM_TO_ONE
+    if off.any():
+        raise ValueError(f"scores of the {name} must sum to 1 in each row; {int(off.sum())} rows do not")
 
 
 @dataclass(frozen=True)
 class PairedScores:
-    """One row per request, every array of shape (n,), n may be 0.
+    """One row per request, n may be 0; day and label have shape (n,), scores (n,), or (n, k) in a multiclass task.
 
-    Raises ValueError where an array has another length, a score is not a finite number in [0, 1],
-    or a label is none of 0, 1 and NaN: a gate that repairs its evidence can't be trusted.
+    Raises ValueError where an array has another length, a score is none that the task can have, or a label is neither
+    NaN nor one of the task: a gate that repairs its evidence can't be trusted.
     """
 
     day: Days
     """Days since 1970-01-01 of the event time."""
     label: Floats
-    """0, 1, or NaN where no label has arrived."""
+    """0 or 1, the class number, or any finite number, as the task says; NaN where no label has arrived."""
     champion: Floats
     challenger: Floats
+    task: Task = Task.BINARY
 
     def __post_init__(self) -> None:
         if self.day.ndim != 1 or not np.issubdtype(self.day.dtype, np.integer):
             raise ValueError(f"day must be whole days of shape (n,); found {self.day.dtype} of shape {self.day.shape}")
         if self.label.shape != self.day.shape:
             raise ValueError(f"label has shape {self.label.shape}, day has {self.day.shape}")
-        checked_scores("champion", self.champion, self.day.shape)
-        checked_scores("challenger", self.challenger, self.day.shape)
-        strange = self.label[~np.isnan(self.label) & (self.label != 0) & (self.label != 1)]
+        checked_scores("champion", self.champion, self.day.shape, self.task)
+        checked_scores("challenger", self.challenger, self.day.shape, self.task)
+        if self.champion.shape != self.challenger.shape:
+            raise ValueError(f"champion's scores have shape {self.champion.shape}, challenger's {self.challenger.shape}")
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        known = self.label[~np.isnan(self.label)]
+        if self.task is Task.REGRESSION:
+            strange, wanted = known[~(np.abs(known) <= _LARGEST)], f"numbers of at most {_LARGEST:g}"
+        else:
+            classes = self.champion.shape[1] if self.task is Task.MULTICLASS else 2
+            strange, wanted = known[~np.isin(known, np.arange(classes))], "0, 1" if classes == 2 else f"0 to {classes - 1}"  # noqa: PLR2004 - two classes
         if strange.size:
-            raise ValueError(f"labels must be 0, 1 or NaN; found {strange[0]}")
+            raise ValueError(f"labels must be {wanted} or NaN; found {strange[0]}")
 
     def __len__(self) -> int:
         return len(self.day)
 
     @classmethod
     def empty(cls) -> Self:
-        """No rows: nothing was replayed."""
+        """No rows: nothing was replayed. It fits every task."""
         none = np.zeros(0)
         return cls(day=np.zeros(0, dtype=np.int64), label=none, champion=none, challenger=none)
 
@@ -60,16 +98,29 @@ class PairedScores:
         """Days with at least one row."""
         return len(np.unique(self.day))
 
-    def labelled(self) -> "PairedScores":
-        """The rows whose label is known, in an order that depends on their content alone.
+    def known(self) -> Places:
+        """Places of the rows whose label is known, in an order that depends on their content alone.
 
         The order makes every sum, and so the verdict, independent of how the rows were stored.
         """
-        known = ~np.isnan(self.label)
-        order = np.lexsort((self.challenger[known], self.champion[known], self.label[known], self.day[known]))
+        there = np.flatnonzero(~np.isnan(self.label))
+        keys = (*_columns(self.challenger[there]), *_columns(self.champion[there]), self.label[there], self.day[there])
+        return there[np.lexsort(keys)]
+
+    def labelled(self) -> "PairedScores":
+        """The rows whose label is known, in the order of `known`."""
+        return self.chosen(self.known())
+
+    def chosen(self, places: NDArray[np.intp] | NDArray[np.bool_]) -> "PairedScores":
+        """These rows alone."""
         return PairedScores(
-            day=self.day[known][order],
-            label=self.label[known][order],
-            champion=self.champion[known][order],
-            challenger=self.challenger[known][order],
+            day=self.day[places],
+            label=self.label[places],
+            champion=self.champion[places],
+            challenger=self.challenger[places],
+            task=self.task,
         )
+
+
+def _columns(score: Floats) -> tuple[Floats, ...]:
+    return (score,) if score.ndim == 1 else tuple(score.T)

@@ -1,28 +1,41 @@
 """What ships is the judged recipe fitted again on all labels: does it still decide like the model that was judged?"""
 
 from contracts.evaluation import RefitReport
+from contracts.training import Task
 from policies.chance import tail
-from policies.metrics import Floats, disagreement, score_shift
+from policies.metrics import Floats
 from policies.paired import checked_scores
+from policies.stability import disagreement, score_shift
 
 _CHANCE = 0.05
 
 
-def compare(*, judged: Floats, refit: Floats, threshold: float, max_disagreement: float) -> RefitReport:
-    """Scores of both on the same replayed requests, each of shape (n,), n may be 0.
+def compare(
+    *,
+    judged: Floats,
+    refit: Floats,
+    threshold: float,
+    max_disagreement: float,
+    task: Task = Task.BINARY,
+    noise: float = 0.1,
+) -> RefitReport:
+    """Scores of both on the same replayed requests, of the shape that the task gives them, n may be 0. `noise` as in
+    `policies/stability.py`.
 
     They disagree where more requests are decided differently than chance explains at the allowed share: 1 of 3 is 33 %
     and proves nothing. With no request the report says that nothing was checked, and agrees: an endpoint without traffic
     has to be able to get its first model. Raises ValueError for other shapes and for scores that are no probabilities.
     """
-    checked_scores("judged model", judged, judged.shape)
-    checked_scores("refit", refit, judged.shape)
+    checked_scores("judged model", judged, judged.shape[:1], task)
+    checked_scores("refit", refit, judged.shape[:1], task)
+    if judged.shape != refit.shape:
+        raise ValueError(f"scores of the refit have shape {refit.shape}, those of the judged model {judged.shape}")
     rows = len(judged)
     if not rows:
         return RefitReport(
             agrees=True, rows=0, disagreement=0.0, score_shift=0.0, sentence="No request was replayed: the refit is unchecked."
         )
-    share = disagreement(judged, refit, threshold)
+    share = disagreement(judged, refit, threshold, task, noise)
     agrees = share <= max_disagreement or tail(count=round(share * rows), of=rows, rate=max_disagreement) >= _CHANCE
     return RefitReport(
         agrees=agrees,

@@ -12,15 +12,27 @@ NAMES = {
     "auc": "AUC",
     "calibration_error": "calibration error",
     "worst_day_log_loss": "log loss of the worst day",
+    "macro_recall": "mean recall of the classes",
+    "macro_auc": "mean AUC of the classes",
+    "squared_error": "squared error",
+    "rmse": "root of the squared error",
+    "absolute_error": "absolute error",
+    "bias": "bias",
+    "explained": "explained share",
+    "worst_day_squared_error": "squared error of the worst day",
 }
 
 
 _SMALL = 0.001
+_LARGE = 1e4
+_HUGE = 1e12
 _TENTH = 0.1
 
 
 def number(value: float) -> str:
-    """Three decimals, more where they would all be zero."""
+    """Three decimals, more where they would all be zero, fewer where nobody reads them."""
+    if abs(value) >= _LARGE:
+        return f"{value:,.0f}" if abs(value) < _HUGE else f"{value:.3g}"
     return f"{value:.3f}" if value == 0 or abs(value) >= _SMALL else f"{value:.2g}"
 
 
@@ -43,7 +55,7 @@ def change(gain: Gain) -> str:
     difference = gain.challenger - gain.champion
     if difference == 0:
         return "the same"
-    size = percent(abs(difference) / gain.champion) if gain.champion > _SMALL else number(abs(difference))
+    size = percent(abs(difference) / gain.champion) if gain.champion > abs(difference) * _SMALL else number(abs(difference))
     return f"{size} {'higher' if difference > 0 else 'lower'}"
 
 
@@ -51,10 +63,11 @@ def sentence(*, verdict: Verdict, sample: Sample, gate: GatePolicy, failed: tupl
     """The verdict in one sentence: what it is, the figures, how many rows it rests on, and the first obstacle."""
     if not sample.found:
         return f"No verdict: {failed[0]}"
-    primary = sample.primary
+    primary, shown = sample.primary, sample.family.shown
+    second = "" if shown == sample.primary_name else f"{against(shown, sample.found[shown])}, "
     figures = (
-        f"{against(gate.primary, primary)} ({change(primary)}, gain's {interval(primary, gate.alpha)}), "
-        f"{against('accuracy', sample.found['accuracy'])}, on {len(sample.rows):,} rows of {sample.days} days"
+        f"{against(sample.primary_name, primary)} ({change(primary)}, gain's {interval(primary, gate.alpha)}), {second}"
+        f"on {len(sample.rows):,} rows of {sample.days} days"
     )
     return f"{_opening(verdict, primary)}: {figures}.{_obstacle(verdict, failed)}"
 
