@@ -82,7 +82,7 @@ class ModelSwitch:
             model = await asyncio.to_thread(load_model, Path(desired.artifact), desired.digest)
         else:
             model = present.model
-        self._service.in_service = InService(model, desired.threshold if model.threshold is None else model.threshold)
+        self._service.in_service = InService.of(model, desired.threshold)
         _log.info("model_in_service", endpoint=desired.endpoint, digest=desired.digest)
 
     def _remember(self, desired: Desired) -> None:

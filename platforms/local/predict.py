@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from json import dumps
 from time import perf_counter
+from typing import Self
 
 import structlog
 from starlette.applications import Starlette
@@ -31,6 +32,11 @@ class InService:
 
     model: Model
     threshold: float
+
+    @classmethod
+    def of(cls, model: Model, deployed: float) -> Self:
+        """A threshold belongs to its artifact; the deployment's counts for one that has none."""
+        return cls(model, deployed if model.threshold is None else model.threshold)
 
 
 class PredictService:

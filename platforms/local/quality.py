@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from contracts.alarm import Alarm, AlarmKind
 from contracts.base import EndpointName
 from contracts.fleet import EndpointPolicy
 from contracts.monitor import QualityReport
-from contracts.snapshot import Window
-from contracts.training import ModelCard
+from contracts.snapshot import DataPolicy, Window
+from contracts.training import ModelCard, Task
 from platforms.errors import NotFound
 from platforms.local.alarm_post import AlarmPost
 from platforms.local.feature_table import FeatureTable
@@ -22,7 +23,7 @@ from platforms.local.files import locked, read_json
 from platforms.local.quality_log import MonitorState, QualityLog
 from platforms.local.traffic import LocalTrafficLog
 from platforms.ports import Served
-from policies import metrics, quality
+from policies import quality
 
 _log = structlog.get_logger()
 
@@ -88,11 +89,12 @@ class EndpointMonitor:
         return report.model_copy(update={"alarm": alarm.id}) if alarm and taken else report
 
     def _report(self, window: Window, served: Served) -> QualityReport:
-        labelled = ~np.isnan(served.label)
+        labelled, task = _judged(served, self._policy.data), self._policy.data.task
         digests = Counter(served.digest.tolist())
         reference = self._reference(digests)
         enough = int(labelled.sum()) >= self._policy.monitor.min_rows
-        found = _metrics(served.label[labelled], served.score[labelled], self._policy.serving.threshold) if enough else {}
+        label, score, threshold = served.label[labelled], served.score[labelled], self._policy.serving.threshold
+        found = quality.measured(label, score, task=task, threshold=threshold) if enough else {}
         return QualityReport(
             endpoint=self._endpoint,
             window=window,
@@ -101,7 +103,7 @@ class EndpointMonitor:
             digests=tuple(sorted(digests)),
             metrics=found,
             reference=reference,
-            crossed=quality.crossed(metrics=found, reference=reference, policy=self._policy.monitor),
+            crossed=quality.crossed(metrics=found, reference=reference, policy=self._policy.monitor, task=task),
         )
 
     def _reference(self, digests: Counter[str]) -> dict[str, float]:
@@ -124,33 +126,29 @@ def _periods_of(days: list[str], origin: datetime, period: timedelta) -> set[int
     return {index for span in spans for index in span if index >= 0}
 
 
-def _metrics(label: metrics.Floats, score: metrics.Floats, threshold: float) -> dict[str, float]:
-    """Every metric that the labels define: recall and AUC need both classes."""
-    found = {
-        "accuracy": metrics.accuracy(label, score, threshold),
-        "brier": metrics.brier(label, score),
-        "log_loss": metrics.log_loss(label, score),
-    }
-    if 0 < label.sum() < len(label):
-        found |= {"recall": metrics.recall(label, score, threshold), "auc": metrics.auc(label, score)}
-    return found
+def _judged(served: Served, data: DataPolicy) -> NDArray[np.bool_]:
+    """Rows whose label is known and one of the task, and whose score the present task can read."""
+    known = ~np.isnan(served.label) & np.isfinite(served.score.reshape(len(served), -1)).all(axis=1)
+    if data.task is Task.MULTICLASS:
+        known &= np.isin(served.label, np.arange(len(data.classes)))
+    return known
 
 
 def _alarm(report: QualityReport, policy: EndpointPolicy) -> Alarm | None:
     """The alarm that a report calls for; the same report always makes the same alarm."""
     if not report.crossed:
         return None
-    found = {"metrics": report.metrics, "reference": report.reference}
+    task = policy.data.task
     worst = ", ".join(f"{name} {report.metrics[name]:.3f} (was {report.reference[name]:.3f})" for name in report.crossed)
     return Alarm(
         id=f"monitor-{report.endpoint}-{report.window.end.isoformat()}",
         endpoint=report.endpoint,
         kind=AlarmKind.MODEL_QUALITY,
         as_of=report.window.end + policy.data.label_delay,
-        severity=quality.severity(**found, policy=policy.monitor),
+        severity=quality.severity(metrics=report.metrics, reference=report.reference, policy=policy.monitor, task=task),
         source="local-monitor",
         message=f"Live quality fell in the period that ended {report.window.end:%Y-%m-%d}: {worst}.",
-        metrics=quality.readings(**found, policy=policy.monitor),
+        metrics=quality.readings(metrics=report.metrics, reference=report.reference, policy=policy.monitor, task=task),
         anomaly_start=report.window.start,
         anomaly_end=report.window.end,
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from contracts.snapshot import Snapshot, Window
-from contracts.training import JobPhase, LearnerSettings, Purpose, Recipe
+from contracts.training import JobPhase, LearnerSettings, Purpose, Recipe, Task
 from platforms.errors import Conflict, NotFound
 from tests.platforms.data_fixtures import (
     DATA,
@@ -203,3 +203,33 @@ def test_members_with_a_half_life_and_a_boost_are_trained_and_served_as_one_blen
     assert alone.challenger is not None
     assert alone.challenger.model != state.challenger.model
     assert alone.challenger.rows == state.challenger.rows
+
+
+# ---- tasks
+
+
+def test_a_multiclass_task_tells_all_its_classes_apart_also_one_that_has_not_occurred(
+    platform: DataPlatform, snapshot: Snapshot
+) -> None:
+    classes = ("idle", "busy", "closed")
+    made = trained(platform.trainer, job(snapshot, task=Task.MULTICLASS, classes=classes))
+    rows = platform.features.rows(snapshot.dataset, DATA, Window(start=at(50), end=at(55)))
+    score = platform.scorer.score(made.artifact_uri, made.model, DATA.features, rows)
+    assert score.shape == (len(rows), 3)
+    assert score[:, 2].max() < 0.05
+    assert score[rows.label == 1, 1].mean() > score[rows.label == 0, 1].mean() + 0.1
+
+
+def test_a_regression_learns_a_number(platform: DataPlatform, snapshot: Snapshot) -> None:
+    made = trained(platform.trainer, job(snapshot, task=Task.REGRESSION))
+    rows = platform.features.rows(snapshot.dataset, DATA, Window(start=at(50), end=at(55)))
+    score = platform.scorer.score(made.artifact_uri, made.model, DATA.features, rows)
+    assert ((score - rows.label) ** 2).mean() < 0.9 * rows.label.var()
+
+
+def test_the_threshold_is_part_of_the_artifact(platform: DataPlatform, snapshot: Snapshot) -> None:
+    digests = {
+        trained(platform.trainer, job(snapshot, f"train/{threshold}", threshold=threshold)).model.digest
+        for threshold in (None, 0.2, 0.5)
+    }
+    assert len(digests) == 3
