@@ -1,6 +1,7 @@
 """Fit a challenger's members on the rows of a frozen dataset: the same bytes for the same rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,7 @@ from platforms.errors import TrainingFailed
 from platforms.local.dataset import doubles, matrix, read_dataset
 from platforms.local.feature_table import EVENT_TIME, LABEL_TIME
 
+_SIDE_BY_SIDE: Final = 2
 _DAY: Final = "%Y-%m-%d %H:%M"
 
 
@@ -38,14 +40,8 @@ def train(job: TrainChallenger, say: Callable[[str], None]) -> Trained:
         TrainingFailed: no member can be trained, with the reasons.
     """
     rows = _labelled(job)
-    texts: dict[MemberRecipe, str] = {}
-    skipped: list[str] = []
-    for member in job.recipe.blended:
-        say(f"training member {member.name} on {len(rows.within(member.horizon, job.end))} rows")
-        try:
-            texts[member] = _fit(member, rows, job, texts)
-        except Unfit as reason:
-            skipped.append(f"{member.name} skipped: {reason} {_span(member, job)}")
+    texts, unfit = _fitted(rows, job, say)
+    skipped = [f"{member.name} skipped: {reason} {_span(member, job)}" for member, reason in unfit.items()]
     if not texts:
         raise TrainingFailed(f"nothing to train on: {'; '.join(skipped)}")
     widest = max((rows.within(member.horizon, job.end) for member in texts), key=len)
@@ -54,7 +50,30 @@ def train(job: TrainChallenger, say: Callable[[str], None]) -> Trained:
     return Trained(members, len(widest), positives, tuple(skipped))
 
 
-def _fit(member: MemberRecipe, rows: LabelledRows, job: TrainChallenger, done: dict[MemberRecipe, str]) -> str:
+def _fitted(
+    rows: LabelledRows, job: TrainChallenger, say: Callable[[str], None]
+) -> tuple[dict[MemberRecipe, str], dict[MemberRecipe, Unfit]]:
+    """The members' trees, and why others have none, in the recipe's order; two are fitted side by side, boosts after the rest."""
+    found: dict[MemberRecipe, str | Unfit] = {}
+
+    def attempt(member: MemberRecipe) -> str | Unfit:
+        say(f"training member {member.name} on {len(rows.within(member.horizon, job.end))} rows")
+        try:
+            return _fit(member, rows, job, {done: text for done, text in found.items() if isinstance(text, str)})
+        except Unfit as reason:
+            return reason
+
+    for boosted in (False, True):
+        wave = [member for member in job.recipe.blended if (member.boost is not None) is boosted]
+        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+            results = list(pool.map(attempt, wave))
+        found |= dict(zip(wave, results, strict=True))
+    ordered = {member: found[member] for member in job.recipe.blended}
+    texts = {member: text for member, text in ordered.items() if isinstance(text, str)}
+    return texts, {member: reason for member, reason in ordered.items() if isinstance(reason, Unfit)}
+
+
+def _fit(member: MemberRecipe, rows: LabelledRows, job: TrainChallenger, done: Mapping[MemberRecipe, str]) -> str:
     """A boost goes on from the same member without it, where that is there already. Raises: Unfit."""
     learner = job.recipe.learner
     return fit_member(
