@@ -4,55 +4,28 @@ One self-contained HTML file, no script, nothing loaded from elsewhere; the same
 evidence files are written under names that may be written again.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from contracts.evaluation import Comparison, Evidence, GateKind, Judgement
+from activities import diagnostic_changes as data_changes
+from activities import diagnostic_flips as answers
+from activities import diagnostic_tables as tables
+from activities.diagnostic_rows import BenchPeriod, ReportRows
+from activities.diagnostic_text import MINUTE, name, number, percent
+from contracts import commands
+from contracts.evaluation import Evidence, Judgement
 from contracts.snapshot import Snapshot, Window
-from policies.bootstrap import least_t
 from policies.paired import PairedScores
-from policies.verdict_words import NAMES, number, percent
+from policies.verdict_words import NAMES
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_MINUTE = "%Y-%m-%d %H:%M"
-
-MEANINGS = {
-    "log_loss": "How surprised the model was by what happened. Lower is better.",
-    "brier": "Mean squared error of the probability. Lower is better.",
-    "accuracy": "Share of right answers at the endpoint's threshold.",
-    "recall": "Share of the rows with label 1 that were found.",
-    "auc": "Chance that a row with label 1 scores above one with label 0.",
-    "calibration_error": "How far scores lie from what really happened. Lower is better.",
-    "worst_day_log_loss": "Log loss of the model's worst day. Lower is better.",
-}
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a table, ready to be read."""
-
-    name: str
-    meaning: str
-    challenger: str
-    champion: str
-    gain: str
-    interval: str
-    margin: str
-    result: str
-    failed: bool = False
-
-
-@dataclass(frozen=True)
-class Demand:
-    """Something the gate wanted, and what it found."""
-
-    name: str
-    wanted: str
-    found: str
-    held: bool
+_MOST_QUERY = 20_000
+_MOST_ALARMS = 20
+_MOST_REASONS = 60
+_MOST_BENCH = 60
 
 
 def render(
@@ -65,117 +38,131 @@ def render(
     endpoint: str,
     incident: str,
     alarms: Sequence[str],
+    threshold: float = 0.5,
+    classes: Sequence[str] = (),
+    rows: ReportRows | None = None,
+    bench: Sequence[BenchPeriod] = (),
+    lineage: Mapping[str, str] | None = None,
 ) -> dict[str, bytes]:
-    """'report.html' and 'judgement.json', UTF-8. Text from outside (alarms, names) is escaped.
+    """'report.html' and 'judgement.json', UTF-8. Text from outside (alarms, names, values) is escaped and bounded.
 
-    matplotlib is imported here and not above: only a process that draws a page pays for it.
+    `rows` brings features, in the order of the scores; `bench` the shadow bench's record, oldest first; `lineage` more lines
+    of what an auditor needs (versions, recipe, record digest). matplotlib is imported here and not above: only a process that
+    draws a page pays for it.
     """
-    from activities.diagnostic_plots import plots
-
-    page = (
-        _environment()
-        .get_template("report.html")
-        .render(
-            judgement=judgement,
-            rival=_rival(evidence),
-            lines=[_line(c, judgement) for c in judgement.comparisons],
-            replay_lines=[_line(c, judgement) for c in judgement.replay],
-            demands=list(_demands(judgement, len(replay))),
-            churn=list(_churn(judgement, len(replay))),
-            plots=plots(holdout),
-            facts=list(_facts(judgement, evidence, snapshot)),
-            query=snapshot.query if snapshot else "",
-            policy=judgement.policy.model_dump_json(indent=2),
-            endpoint=endpoint,
-            incident=incident,
-            alarms=alarms,
-        )
-    )
+    reading = answers.Reading(threshold, tuple(classes), judgement.policy.churn_noise)
+    rival = "champion" if evidence.champion else "base rate"
+    shifts = data_changes.shifts(rows)
+    context = {
+        "judgement": judgement,
+        "endpoint": name(endpoint),
+        "incident": name(incident),
+        "alarms": [name(alarm, 300) for alarm in alarms[:_MOST_ALARMS]],
+        "reasons": judgement.reasons[:_MOST_REASONS],
+        "rival": rival,
+        "primary": NAMES.get(judgement.primary, judgement.primary),
+        "commands": _commands(judgement, endpoint, incident),
+        "changes": data_changes.changes(rows, judgement.task, tuple(classes)),
+        "coverage": list(_coverage(snapshot)),
+        "shifts": shifts[: data_changes.MOST_FEATURES],
+        "shifts_left": max(0, len(shifts) - data_changes.MOST_FEATURES),
+        "lacking": rows.lacking if rows else (),
+        "confusions": answers.confusions(holdout, reading, rival),
+        "flips": answers.flips(holdout, rows, reading),
+        "threshold": threshold,
+        "facts": list(_facts(judgement, evidence, snapshot, lineage or {})),
+        "query": _cut(snapshot.query) if snapshot else "",
+        "policy": judgement.policy.model_dump_json(indent=2),
+        **_compared(judgement, len(replay)),
+        **_bench(bench),
+        "plots": _drawings(judgement, holdout, rival, shifts, bench),
+    }
+    page = _environment().get_template("report.html").render(context)
     return {"report.html": page.encode(), "judgement.json": f"{judgement.model_dump_json(indent=2)}\n".encode()}
 
 
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters |= {"number": number, "percent": percent}
+    return environment
 
 
-def _rival(evidence: Evidence) -> str:
-    return "champion" if evidence.champion else "base rate"
+def _compared(judgement: Judgement, replayed: int) -> dict[str, Any]:
+    """The tables about the comparison."""
+    slices = tables.slice_lines(judgement)
+    return {
+        "lines": tables.lines(judgement.comparisons, judgement),
+        "replay_lines": tables.lines(judgement.replay, judgement),
+        "demands": list(tables.gate_demands(judgement, replayed)),
+        "slices": slices[: tables.SHOWN_SLICES],
+        "more_slices": slices[tables.SHOWN_SLICES :],
+        "small_slices": tables.small_slices(judgement),
+        "churn": list(tables.churn(judgement, replayed)),
+        "estimates": list(tables.estimates(judgement)),
+    }
 
 
-def _line(compared: Comparison, judgement: Judgement) -> Line:
-    result = _result(compared, judgement)
-    return Line(
-        name=NAMES[compared.metric],
-        meaning=MEANINGS[compared.metric],
-        challenger=number(compared.challenger),
-        champion=number(compared.champion),
-        gain=_signed(compared.gain),
-        interval=f"{_signed(compared.low)} to {_signed(compared.high)}",
-        margin="" if compared.margin is None else number(compared.margin),
-        result=result,
-        failed=not compared.held,
-    )
+def _bench(periods: Sequence[BenchPeriod]) -> dict[str, Any]:
+    """The newest periods as a table beside the plot of all."""
+    shown = periods[-_MOST_BENCH:]
+    series = list(dict.fromkeys(each for period in shown for each in period.loss))
+    losses = [(f"{p.start:%Y-%m-%d}", f"{p.rows:,}", [number(p.loss[s]) if s in p.loss else "" for s in series]) for p in shown]
+    return {"bench_series": [name(each, 20) for each in series], "bench_rows": losses, "bench_periods": len(periods)}
 
 
-def _signed(value: float) -> str:
-    return f"{'+' if value > 0 else '−' if value < 0 else ''}{number(abs(value))}"
+def _drawings(
+    judgement: Judgement,
+    holdout: PairedScores,
+    rival: str,
+    shifts: Sequence[data_changes.Shift],
+    bench: Sequence[BenchPeriod],
+) -> dict[str, Any]:
+    """Plots by name; what there is nothing to draw of is None."""
+    from activities import diagnostic_charts as charts
+    from activities.diagnostic_plots import score_plots
+
+    return {
+        "daily": None,
+        "calibration": None,
+        "scores": None,
+        **score_plots(holdout, judgement, rival),
+        "gains": charts.gains(judgement),
+        "slices": charts.slices(judgement),
+        "features": charts.features(shifts),
+        "bench": charts.bench(bench, judgement.primary),
+    }
 
 
-def _result(compared: Comparison, judgement: Judgement) -> str:
-    if compared.metric == judgement.primary:
-        return "primary: decides"
-    if compared.metric in {"log_loss", "brier"}:
-        return "has to gain, too"
-    if compared.margin is None:
-        return "for information"
-    return "guard holds" if compared.held else "guard fails: worse by more than its margin"
+def _commands(judgement: Judgement, endpoint: str, incident: str) -> dict[str, str]:
+    """As the notice writes them; a promotion that asks nobody leaves only the way back."""
+    typed = commands.decisions(endpoint, incident, judgement.evidence)
+    typed["take it again, once it is recorded"] = commands.reproduction(endpoint, incident)
+    return typed
 
 
-def _demands(judgement: Judgement, replayed: int) -> Iterator[Demand]:
-    """The declared minimum of the gate, line by line."""
-    policy = judgement.policy
-    wanted = policy.refresh if judgement.kind is GateKind.REFRESH else policy.strict
-    yield Demand("rows with a label", f"{policy.min_rows:,}", f"{judgement.rows:,}", judgement.rows >= policy.min_rows)
-    yield Demand("days", f"{policy.min_days:,}", f"{judgement.days:,}", judgement.days >= policy.min_days)
-    for name, least in (("log_loss", wanted.log_loss_gain), ("brier", wanted.brier_gain)):
-        if compared := judgement.metric(name):
-            relative = compared.gain / max(compared.champion, 1e-9)
-            yield Demand(f"gain in {NAMES[name]}", percent(least), percent(relative), relative >= least)
-    if judgement.days > 1:
-        steady = least_t(wanted.t, judgement.days)
-        yield Demand("steadiness of the gain over days (t)", f"{steady:.2f}", f"{judgement.t:.2f}", judgement.t >= steady)
-    shift = judgement.stability.get("replay_score_shift")
-    if shift is not None and replayed >= policy.min_rows:
-        yield Demand("score shift, at most", number(policy.max_score_shift), number(shift), shift <= policy.max_score_shift)
+def _coverage(snapshot: Snapshot | None) -> Iterator[str]:
+    """What the snapshot's own look at the window found."""
+    if snapshot is None:
+        return
+    for short in snapshot.coverage.short:
+        yield f"Short of {name(short.what)}: {number(short.found)} of at least {number(short.wanted)}."
+    for finding in getattr(snapshot.coverage, "findings", ()):
+        yield name(finding.sentence, 300)
 
 
-def _churn(judgement: Judgement, replayed: int) -> Iterator[str]:
-    """Stability in sentences."""
-    found = judgement.stability
-    if "harmful_flips" in found:
-        yield (
-            f"On the compared rows the challenger gets {percent(found['harmful_flips'])} wrong that the champion got right, "
-            f"and {percent(found['beneficial_flips'])} right that the champion got wrong."
-        )
-    if "replay_disagreement" in found:
-        yield (
-            f"On {replayed:,} replayed live requests it would have answered {percent(found['replay_disagreement'])} differently; "
-            f"its scores shift by {number(found['replay_score_shift'])} (stability index; above 0.25 is a clear change)."
-        )
-    if judgement.refit:
-        yield f"What would ship is the challenger's recipe fitted again on all labels: {judgement.refit.sentence}"
-
-
-def _facts(judgement: Judgement, evidence: Evidence, snapshot: Snapshot | None) -> Iterator[tuple[str, str]]:
+def _facts(
+    judgement: Judgement, evidence: Evidence, snapshot: Snapshot | None, lineage: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
     """What an auditor needs to take the comparison again."""
-    yield "gate", judgement.kind.value
+    policy = judgement.policy
+    yield "gate", f"{judgement.kind.value}, rule {policy.rule.value}, blocks of a {policy.block}"
     yield "rows compared", _window(evidence.compared)
     if snapshot:
         yield "snapshot", _window(snapshot.window)
-        yield "known as of", f"{snapshot.as_of:{_MINUTE}} UTC"
-        yield "training rows end", f"{snapshot.cut:{_MINUTE}} UTC"
+        yield "known as of", f"{snapshot.as_of:{MINUTE}} UTC"
+        yield "training rows end", f"{snapshot.cut:{MINUTE}} UTC"
         yield "snapshot SHA-256", snapshot.fingerprint
     yield "evidence SHA-256", evidence.digest
     yield "champion", evidence.champion or "none yet: the constant base rate stands in"
@@ -183,7 +170,17 @@ def _facts(judgement: Judgement, evidence: Evidence, snapshot: Snapshot | None) 
     if evidence.refit:
         yield "refit, which would ship", evidence.refit
     yield "replayed requests", f"{evidence.replay_rows:,}, of which {evidence.replay_labelled:,} with a label"
+    yield "seed of the intervals", f"{policy.seed}, {policy.resamples:,} draws"
+    yield from ((name(key), name(text, 200)) for key, text in lineage.items())
 
 
 def _window(window: Window) -> str:
-    return f"{window.start:{_MINUTE}} to {window.end:{_MINUTE}} UTC"
+    return f"{window.start:{MINUTE}} to {window.end:{MINUTE}} UTC"
+
+
+def _cut(text: str) -> str:
+    return (
+        text
+        if len(text) <= _MOST_QUERY
+        else f"{text[:_MOST_QUERY]}\n... {len(text) - _MOST_QUERY:,} more characters in the record"
+    )

@@ -2,23 +2,10 @@
 
 from datetime import datetime
 
+from contracts import commands
 from contracts.evaluation import Judgement
 from contracts.incident import IncidentReport, RemediationRequest
 from contracts.review import Notice, NoticeKind
-
-
-def commands(endpoint: str, incident: str, evidence: str) -> dict[str, str]:
-    """What a person types; the digest binds the decision to what was shown."""
-    name = f"{endpoint}/{incident}"
-    return {
-        "approve": f'python starter.py approve {name} --evidence {evidence} --note "why"',
-        "reject": f'python starter.py reject {name} --evidence {evidence} --note "why"',
-        "roll back": rollback_command(endpoint),
-    }
-
-
-def rollback_command(endpoint: str) -> str:
-    return f'python starter.py rollback {endpoint} --reason "why"'
 
 
 def review_notice(
@@ -40,7 +27,7 @@ def review_notice(
         evidence=judgement.evidence,
         diagnostics=judgement.report_uri,
         workflow_id=workflow_id,
-        commands=commands(request.endpoint, request.incident, judgement.evidence),
+        commands=commands.decisions(request.endpoint, request.incident, judgement.evidence),
         deadline=deadline,
         default=request.policy.review.default,
         recipients=request.policy.review.reviewers,
@@ -68,7 +55,7 @@ def outcome_notice(*, key: str, request: RemediationRequest, workflow_id: str, r
         evidence=report.judgement.evidence if report.judgement else None,
         diagnostics=report.judgement.report_uri if report.judgement else "",
         workflow_id=workflow_id,
-        commands={"roll back": rollback_command(request.endpoint)} if report.promoted else {},
+        commands={"roll back": commands.rollback(request.endpoint)} if report.promoted else {},
         recipients=request.policy.review.reviewers,
     )
 
@@ -82,7 +69,7 @@ def page(*, key: str, endpoint: str, incident: str, workflow_id: str, sentence: 
         title=f"{endpoint}: needs a person now",
         sentence=sentence,
         workflow_id=workflow_id,
-        commands={"roll back": rollback_command(endpoint), "look": f"python starter.py status {endpoint}"},
+        commands={"roll back": commands.rollback(endpoint), "look": f"python starter.py status {endpoint}"},
         recipients=recipients,
     )
 
