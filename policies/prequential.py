@@ -152,27 +152,35 @@ def _paired(
     known: BenchRecord, ahead: Floats, champion: Champion | None, now: datetime, bench: Bench
 ) -> tuple[PairedScores | None, str]:
     """Champion as served and blend on the rows of the evidence; further back only where that holds too few rows."""
-    if bench.task is not Task.BINARY:
-        return None, f"The gate does not judge {bench.task} tasks on the bench yet; the champion stays."
     begin = now - bench.policy.evidence if champion is None else max(champion.promoted_at, now - bench.policy.evidence)
     floor = now - bench.policy.selection if champion is None else max(champion.promoted_at, now - bench.policy.selection)
     there = complete(ahead) & (complete(known.champion) if champion is not None else True)
     within = there & (known.event_time >= microseconds(begin))
-    if _short(known.label[within], bench.gate):
+    if _short(known.label[within], bench):
         within = there & (known.event_time >= microseconds(floor))
     if not within.any():
         return None, "No row has been scored by both since the champion was promoted."
     rows = known.chosen(within)
-    served = (
-        linked(rows.champion + rows.shift, task=bench.task) if champion is not None else np.full(len(rows), rows.label.mean())
-    )
     challenger = linked(ahead[within], task=bench.task)
-    return PairedScores(day=rows.day, label=rows.label, champion=served, challenger=challenger), ""
+    before = _base(rows.label, challenger, bench.task)
+    served = before if champion is None else linked(rows.champion + rows.shift, task=bench.task)
+    return PairedScores(day=rows.day, label=rows.label, champion=served, challenger=challenger, task=bench.task), ""
 
 
-def _short(label: Floats, gate: GatePolicy) -> bool:
+def _base(label: Floats, like: Floats, task: Task) -> Floats:
+    """What stands in for a champion that isn't there yet: the mean label, or the classes' shares."""
+    if task is not Task.MULTICLASS:
+        return np.full(like.shape, label.mean())
+    count = np.bincount(label.astype(np.int64), minlength=like.shape[1])
+    return np.asarray(np.broadcast_to(count / count.sum(), like.shape), dtype=np.float64)
+
+
+def _short(label: Floats, bench: Bench) -> bool:
+    """Whether the gate would find too few rows."""
+    if len(label) < bench.gate.min_rows or bench.task is not Task.BINARY:
+        return len(label) < bench.gate.min_rows
     positives = int((label == 1).sum())
-    return len(label) < gate.min_rows or min(positives, len(label) - positives) < gate.min_class_rows
+    return min(positives, len(label) - positives) < bench.gate.min_class_rows
 
 
 def _judged(scores: PairedScores, champion: Champion | None, now: datetime, bench: Bench) -> Judgement:

@@ -10,7 +10,7 @@ from backtest.arms import ARMS
 from backtest.engine import Outcome, Policy, run
 from backtest.periods import NEVER, Table
 from contracts.bench import BenchPolicy, shadow_recipe
-from contracts.evaluation import GatePolicy
+from contracts.evaluation import GatePolicy, Verdict
 from contracts.training import LearnerSettings, Task
 from learning.rows import microseconds
 
@@ -144,8 +144,9 @@ def test_other_tasks_are_served_and_recalibrated_in_their_own_shape(task: Task, 
     for outcome in outcomes:
         rows = len(outcome.period)
         assert all(score.shape == ((rows, 3) if task is Task.MULTICLASS else (rows,)) for score in outcome.scores.values())
-    assert outcomes[-1].decision is not None
-    assert str(task) in outcomes[-1].decision.advice.reason
+    judged = [o.decision.advice.judgement for o in outcomes if o.decision and o.decision.advice.judgement]
+    assert any(judgement.verdict is Verdict.PROMOTE for judgement in judged)
+    assert outcomes[-1].promotions["homeostat"] >= 1
 
 
 def test_an_empty_table_has_no_periods() -> None:
