@@ -24,6 +24,7 @@ from pydantic import Field, ValidationError, model_validator
 from contracts.base import Contract
 from contracts.training import Task
 from learning.fit import margins
+from learning.merged import merged, raw
 from learning.rows import Floats
 from policies.blend import blend
 
@@ -128,6 +129,7 @@ class Model:
         self.digest = digest
         self._shift = np.asarray(artifact.shift, dtype=np.float64)
         self._boosters = tuple(_booster(member, artifact) for member in artifact.members)
+        self._merged = merged([member.trees for member in artifact.members]) if artifact.outputs == 1 else None
 
     @classmethod
     def load(cls, content: bytes) -> Self:
@@ -136,6 +138,8 @@ class Model:
 
     def margins(self, matrix: Floats) -> list[Floats]:
         """What each member says, before blend and shift: (n,) or, for a multiclass task, (n, K)."""
+        if self._merged is not None:
+            return list(np.ascontiguousarray(raw(self._merged, matrix).T))
         return [margins(booster, matrix, self.task) for booster in self._boosters]
 
     def score(self, matrix: Floats) -> Floats:
