@@ -91,7 +91,7 @@ def test_every_mistake_is_named_with_line_field_what_was_read_and_what_is_allowe
         "6: endpoints.bikes.cost_center: read '4711'; should be text; put it in quotes",
         "7: endpoints.bikes.serving.instances: read 'many'; should be a valid integer",
         "8: endpoints.bikes.data.features: is missing",
-        "10: endpoints.bikes.gate.primary: read 'acc'; allowed: log_loss, brier",
+        "10: endpoints.bikes.gate.primary: read 'acc'; allowed: log_loss, brier, squared_error, absolute_error",
         "11: endpoints.bikes.gate.holdout: read '14'; a duration needs a unit, for example '90s', '15m', '12h', '30d' or '2w'",
         "12: endpoints.bikes.gate.min_rows: read '0'; should be greater than or equal to 1",
         "13: endpoints.bikes.gate.max_score_shift: read '.inf'; should be a finite number",
@@ -129,7 +129,7 @@ def test_a_mistake_in_defaults_is_named_once_and_there(tmp_path: Path) -> None:
     text = GOOD.replace("endpoints:", "defaults:\n  gate:\n    primary: acc\nendpoints:") + GOOD.partition("endpoints:\n")[
         2
     ].replace("bikes:", "taxis:", 1)
-    assert problems(tmp_path, text) == ["4: defaults.gate.primary: read 'acc'; allowed: log_loss, brier"]
+    assert problems(tmp_path, text) == ["4: defaults.gate.primary: read 'acc'; allowed: log_loss, brier, squared_error, absolute_error"]
 
 
 def test_duplicate_keys_are_refused_beside_all_other_mistakes(tmp_path: Path) -> None:
@@ -258,3 +258,21 @@ def test_no_value_brings_anything_but_a_fleet_file_error(
     path.write_text(json.dumps({"version": 1, "endpoints": {"bikes": endpoint}}), encoding="utf-8")
     with suppress(FleetFileError):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("section", "field"),
+    [
+        ("training: {judging: shadow}", "training.judging"),
+        ("training: {bench: {period: 14d}}", "training.bench"),
+        ("training: {recipe: {horizons: [30d, all], blends: {long: [all]}}}", "training.recipe.blends"),
+    ],
+)
+def test_what_the_loop_does_not_carry_out_yet_is_refused_not_ignored(tmp_path: Path, section: str, field: str) -> None:
+    said = problems(tmp_path, f"{GOOD}    {section}\n")
+    assert said == [f"7: endpoints.bikes.{field}: is not carried out by the loop yet; leave it out"]
+
+
+def test_a_task_or_slices_that_the_loop_does_not_carry_out_yet_are_refused_with_their_line(tmp_path: Path) -> None:
+    said = problems(tmp_path, GOOD.replace("label: busy", "label: busy, task: regression, slices: [hour]"))
+    assert [line.split(": ")[1] for line in said] == ["endpoints.bikes.data.slices", "endpoints.bikes.data.task"]
