@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from contracts.base import Declared, Duration, EndpointName
 from contracts.bench import BenchPolicy, Judging
-from contracts.evaluation import GatePolicy
+from contracts.evaluation import PROPER_SCORES, GatePolicy
 from contracts.monitor import MonitorPolicy
 from contracts.review import ReviewPolicy
 from contracts.rollout import RolloutPolicy, ServingPolicy
@@ -67,6 +67,9 @@ class EndpointPolicy(Declared):
             raise ValueError(f"categorical names {sorted(unknown)}, which data.features doesn't list")
         if self.data.label in self.data.features:
             raise ValueError(f"the label {self.data.label!r} can't be one of data.features")
+        proper = PROPER_SCORES[self.data.task]
+        if self.gate.primary not in (*proper, GatePolicy().primary):
+            raise ValueError(f"gate.primary of a {self.data.task.value} task is one of {', '.join(proper)}")
         return self
 
 

@@ -129,7 +129,9 @@ def test_a_mistake_in_defaults_is_named_once_and_there(tmp_path: Path) -> None:
     text = GOOD.replace("endpoints:", "defaults:\n  gate:\n    primary: acc\nendpoints:") + GOOD.partition("endpoints:\n")[
         2
     ].replace("bikes:", "taxis:", 1)
-    assert problems(tmp_path, text) == ["4: defaults.gate.primary: read 'acc'; allowed: log_loss, brier, squared_error, absolute_error"]
+    assert problems(tmp_path, text) == [
+        "4: defaults.gate.primary: read 'acc'; allowed: log_loss, brier, squared_error, absolute_error"
+    ]
 
 
 def test_duplicate_keys_are_refused_beside_all_other_mistakes(tmp_path: Path) -> None:
@@ -276,3 +278,9 @@ def test_what_the_loop_does_not_carry_out_yet_is_refused_not_ignored(tmp_path: P
 def test_a_task_or_slices_that_the_loop_does_not_carry_out_yet_are_refused_with_their_line(tmp_path: Path) -> None:
     said = problems(tmp_path, GOOD.replace("label: busy", "label: busy, task: regression, slices: [hour]"))
     assert [line.split(": ")[1] for line in said] == ["endpoints.bikes.data.slices", "endpoints.bikes.data.task"]
+
+
+def test_a_primary_metric_of_another_task_is_refused_where_it_is_declared(tmp_path: Path) -> None:
+    said = problems(tmp_path, f"{GOOD}    gate: {{primary: squared_error}}\n")
+    assert len(said) == 1
+    assert "gate.primary of a binary task is one of log_loss, brier" in said[0]
