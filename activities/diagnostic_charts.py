@@ -21,6 +21,7 @@ _MEMBERS = 4
 _LABEL = 20
 _STYLES = ("-.", ":", (0, (5, 1, 1, 1)), (0, (1, 1)))
 _CLEAR = 0.25
+_MOST = 100.0
 
 
 def gains(judgement: Judgement) -> Drawn | None:
@@ -43,17 +44,19 @@ def gains(judgement: Judgement) -> Drawn | None:
         axes.set_yticks(places, [NAMES.get(found.metric, found.metric) for found in shown])
         axes.set_xlabel("gain, % of the champion's figure")
         _bounded(axes, [_share(found, found.champion) for found in shown])
+        axes.tick_params(axis="y", labelsize=9.5)
         legend(axes, above=True)
 
     sure = sum(found.low > 0 for found in shown)
     alt = f"Gains of {len(shown)} metrics with intervals: {sure} lie wholly above zero, {sum(f.high < 0 for f in shown)} below."
     caption = "Right of zero the challenger is better, whatever the metric. An interval that crosses zero leaves it open."
-    return drawn(Plot("gains", draw, alt, caption, lines=len(shown), left=0.42))
+    return drawn(Plot("gains", draw, alt, caption, lines=len(shown), left=0.44))
 
 
 def _share(found: Comparison, champion: float) -> tuple[float, float, float]:
     """Gain with its ends, in per cent."""
-    return tuple(100 * each / abs(champion) for each in (found.gain, found.low, found.high))  # type: ignore[return-value]
+    share = 100 / abs(champion)
+    return found.gain * share, found.low * share, found.high * share
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,11 @@ def _intervals(axes: Axes, places: Floats, ends: Sequence[tuple[float, float, fl
 
 
 def _bounded(axes: Axes, ends: Sequence[tuple[float, float, float]]) -> None:
-    """One metric near zero must not squeeze all others: the view ends at three times the middle one's reach."""
-    reach = np.array([max(abs(low), abs(high)) for _, low, high in ends])
-    most = min(float(reach.max()), 3 * float(np.median(reach))) * 1.1 or 1.0
-    axes.set_xlim(-most, most)
+    """As wide as the intervals, zero inside; one metric near zero must not squeeze all others, so it ends at 100 %."""
+    low = max(min(0.0, *(each[1] for each in ends)), -_MOST)
+    high = min(max(0.0, *(each[2] for each in ends)), _MOST)
+    room = 0.06 * (high - low) or 1.0
+    axes.set_xlim(low - room, high + room)
 
 
 def slices(judgement: Judgement) -> Drawn | None:

@@ -88,7 +88,18 @@ def _dress(axes: Axes) -> None:
 
 def legend(axes: Axes, *, above: bool = False) -> None:
     """Inside where there is room, above the chart where there is none."""
-    where = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 3, "borderaxespad": 0.1} if above else {"loc": "best"}
+    where = (
+        {
+            "loc": "lower right",
+            "bbox_to_anchor": (1.02, 1.0),
+            "ncols": 3,
+            "borderaxespad": 0.1,
+            "columnspacing": 1.0,
+            "handletextpad": 0.5,
+        }
+        if above
+        else {"loc": "best"}
+    )
     axes.legend(frameon=False, labelcolor=INK, fontsize=10, **where)
 
 

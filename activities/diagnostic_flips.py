@@ -103,9 +103,10 @@ def _confusion(model: str, rows: PairedScores, score: Floats, reading: Reading) 
     cells = table[np.ix_(shown, shown)]
     total = np.maximum(table.sum(axis=1)[shown], 1)
     lines = tuple(
-        (names[i], tuple(f"{cell:,} ({percent(cell / total[i])})" for cell in line)) for i, line in enumerate(cells.tolist())
+        (f"was {names[i]}", tuple(f"{cell:,} ({percent(cell / total[i])})" for cell in line))
+        for i, line in enumerate(cells.tolist())
     )
-    return Confusion(model, names, lines)
+    return Confusion(model, tuple(f"said {each}" for each in names), lines)
 
 
 def flips(scores: PairedScores, rows: ReportRows | None, reading: Reading) -> list[Flips]:

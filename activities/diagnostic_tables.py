@@ -110,13 +110,14 @@ def _result(compared: Comparison, judgement: Judgement) -> str:
 def gate_demands(judgement: Judgement, replayed: int) -> Iterator[Demand]:
     """The declared minimum of the gate, line by line."""
     policy = judgement.policy
-    yield Demand("rows with a label", f"{policy.min_rows:,}", f"{judgement.rows:,}", judgement.rows >= policy.min_rows)
-    yield Demand("days", f"{policy.min_days:,}", f"{judgement.days:,}", judgement.days >= policy.min_days)
+    yield Demand("rows with a label", f"at least {policy.min_rows:,}", f"{judgement.rows:,}", judgement.rows >= policy.min_rows)
+    yield Demand("days", f"at least {policy.min_days:,}", f"{judgement.days:,}", judgement.days >= policy.min_days)
     yield from _effects(judgement)
     yield from _slices_held(judgement)
     shift = judgement.stability.get("replay_score_shift")
     if shift is not None and replayed >= policy.min_rows:
-        yield Demand("score shift, at most", number(policy.max_score_shift), number(shift), shift <= policy.max_score_shift)
+        what = "score shift on replayed requests"
+        yield Demand(what, f"at most {number(policy.max_score_shift)}", number(shift), shift <= policy.max_score_shift)
 
 
 def _effects(judgement: Judgement) -> Iterator[Demand]:
@@ -128,19 +129,19 @@ def _effects(judgement: Judgement) -> Iterator[Demand]:
     for metric in FAMILIES[judgement.task].sizes(judgement.policy):
         if compared := judgement.metric(metric):
             least, relative = wanted.gains[metric], compared.gain / max(abs(compared.champion), 1e-9)
-            yield Demand(f"gain in {NAMES[metric]}", percent(least), percent(relative), relative >= least)
+            yield Demand(f"gain in {NAMES[metric]}", f"at least {percent(least)}", percent(relative), relative >= least)
     if blocks > 1:
         least = judgement.least_t if judgement.least_t is not None else wanted.t
         unit = f"steadiness of the gain over {judgement.policy.block}s (t)"
-        yield Demand(unit, f"{least:.2f}", f"{judgement.t:.2f}", judgement.t >= least)
+        yield Demand(unit, f"at least {least:.2f}", f"{judgement.t:.2f}", judgement.t >= least)
 
 
 def _slices_held(judgement: Judgement) -> Iterator[Demand]:
     evaluable = [found for found in judgement.slices if found.evaluable]
     if evaluable and judgement.slice_margin is not None:
         worse = sum(not found.held for found in evaluable)
-        bound = f"no slice worse by more than {number(judgement.slice_margin)}"
-        yield Demand(bound, "0 slices", f"{worse} of {len(evaluable) + judgement.slices_unlisted}", worse == 0)
+        bound = f"slices worse by more than {number(judgement.slice_margin)}"
+        yield Demand(bound, "none", f"{worse} of {len(evaluable) + judgement.slices_unlisted}", worse == 0)
 
 
 def slice_lines(judgement: Judgement) -> list[SliceLine]:
