@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.incident import IncidentReport, Outcome, RemediationRequest, RemediationStatus, Stage, WaitingOn
     from contracts.review import Decision, Resolution, ReviewOutcome
     from contracts.rollout import Promotion
-    from contracts.snapshot import OnShortCoverage, Snapshot
+    from contracts.snapshot import Snapshot
     from policies import review as review_policy
     from policies.review import Route, Routing
 
@@ -22,6 +22,7 @@ from workflows import inbox, notices, options, sentences
 from workflows.closing import Closing
 from workflows.progress import Progress
 from workflows.review_wait import ReviewWait
+from workflows.snapshot_stage import SnapshotStage
 from workflows.steps import Steps
 from workflows.telling import Telling
 
@@ -49,6 +50,7 @@ class Remediation:
         self._steps = Steps(request)
         self._telling = Telling(request, self._steps, self._progress)
         self._closing = Closing(self._steps, self._progress, self._telling, self._review)
+        self._snapshot = SnapshotStage(request, self._steps, self._progress)
         self._promoting = False
 
     @workflow.run
@@ -69,7 +71,7 @@ class Remediation:
         return closing.result()
 
     async def _stages(self) -> IncidentReport:
-        snapshot = await self._snapshot()
+        snapshot = await self._snapshot.taken()
         if snapshot is None:
             return self._report(Outcome.SHORT_OF_DATA, self._progress.sentence)
         await self._train(snapshot)
@@ -78,22 +80,6 @@ class Remediation:
             return self._held()
         promotion = await self._promote(snapshot, judgement)
         return await self._bake(promotion) or await self._watch(promotion) or self._promoted(promotion)
-
-    async def _snapshot(self) -> Snapshot | None:
-        """None where the labels didn't come in time and the policy doesn't let a person decide instead."""
-        coverage = self._policy.data.coverage
-        for look in range(1, coverage.max_defers + 2):
-            self._progress.enter(Stage.SNAPSHOT, "Taking the window of labelled rows.")
-            snapshot = await self._steps.snapshot(look)
-            self._progress.learn(snapshot=snapshot)
-            if snapshot.coverage.sufficient or coverage.on_short is OnShortCoverage.ASK:
-                return snapshot
-            short = sentences.shortfall(snapshot.coverage)
-            self._progress.enter(Stage.DEFERRED, f"Short of data: {short}.", WaitingOn.LABELS)
-            if coverage.on_short is OnShortCoverage.END or look > coverage.max_defers:
-                return None
-            await workflow.sleep(coverage.defer_for, summary="until more labels have arrived")
-        return None
 
     async def _train(self, snapshot: Snapshot) -> None:
         self._progress.enter(Stage.TRAIN, "Training, or waiting for a training slot.", WaitingOn.TRAINING)
