@@ -54,9 +54,9 @@ def render() -> str:
     return json.dumps(schema(), indent=2) + "\n"
 
 
-def fields_at(path: tuple[str | int, ...]) -> list[str]:
-    """The keys that the model at `path` knows, for 'did you mean'."""
-    annotation: Any = Fleet
+def fields_at(path: tuple[str | int, ...], model: type[BaseModel] = Fleet) -> list[str]:
+    """The keys that the model at `path` below `model` knows, for 'did you mean'."""
+    annotation: Any = model
     for part in path:
         annotation = _below(annotation, part)
     if not _is_model(annotation):
@@ -67,7 +67,7 @@ def fields_at(path: tuple[str | int, ...]) -> list[str]:
 def _below(annotation: Any, part: str | int) -> Any:  # noqa: ANN401 - type annotations have no common type
     if _is_model(annotation) and part in annotation.model_fields:
         return annotation.model_fields[part].annotation
-    arguments = get_args(annotation)
+    arguments = [one for one in get_args(annotation) if one not in (type(None), ...)]
     return arguments[-1] if arguments and not _is_model(annotation) else None
 
 

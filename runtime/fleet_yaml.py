@@ -94,8 +94,8 @@ class Document:
         return str(node.value)
 
 
-def read(text: str) -> Document:
-    """Compose the text.
+def read(text: str, keys: str = "`version` and `endpoints`") -> Document:
+    """Compose the text; `keys` is what a reader expects at its top.
 
     Raises:
         Unreadable: it is no YAML, or holds what we don't take.
@@ -110,7 +110,7 @@ def read(text: str) -> Document:
     except yaml.YAMLError as error:
         raise Unreadable(Problem(1, "file", f"isn't YAML: {' '.join(str(error).split())}")) from None
     if not isinstance(root, MappingNode):
-        raise Unreadable(Problem(1, "file", "should be a mapping with `version` and `endpoints`"))
+        raise Unreadable(Problem(1, "file", f"should be a mapping with {keys}"))
     document = Document(root)
     document.problems.extend(_key_problems(root, ()))
     return document
