@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.base import Contract, Declared, Duration, EndpointName, Horizon, Sha256, Utc
 from contracts.training import DatasetRef, Tags, Task
@@ -26,7 +27,8 @@ class CoveragePolicy(Declared):
     """Days with at least one labelled row."""
     min_label_rate: float = Field(default=0.8, ge=0, le=1)
     min_positives: int = Field(default=20, ge=1)
-    """Rows of the rarer class, too."""
+    """Rows of each class of a binary task; of many classes the second largest: rare ones may be missing. A regression asks
+    only that not every label is the same."""
     on_short: OnShortCoverage = OnShortCoverage.DEFER
     defer_for: Duration = timedelta(days=1)
     max_defers: int = Field(default=7, ge=0)
@@ -38,17 +40,31 @@ class DataPolicy(Declared):
     table: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")
     features: tuple[str, ...] = Field(min_length=1)
     label: str
-    """Name of the 0/1 label column."""
+    """Name of the label column: 0 or 1, the number of a class, or any number, as the task says."""
     segment: str | None = None
     """Feature by which coverage is also counted."""
     slices: tuple[str, ...] = ()
     """Features by whose values the gate also compares the models, so that a gain on average hides no harm."""
     task: Task = Task.BINARY
-    classes: tuple[str, ...] = ()
+    classes: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(default=(), max_length=1000)
     """Names of the classes of a multiclass task; a label is a place in this list, from 0."""
     label_delay: Duration = timedelta(days=1)
     """How long after the event a label normally arrives; also the gap between training rows and holdout."""
     coverage: CoveragePolicy = Field(default_factory=CoveragePolicy)
+
+    @model_validator(mode="after")
+    def _task_is_whole(self) -> Self:
+        """Classes belong to a multiclass task alone, and slices are features."""
+        if self.task is not Task.MULTICLASS and self.classes:
+            raise ValueError(f"classes are named, but the task is {self.task.value}: say task: multiclass, or leave them out")
+        if self.task is Task.MULTICLASS and len(self.classes) < 2:  # noqa: PLR2004 - one class leaves nothing to tell apart
+            raise ValueError("a multiclass task needs classes: the names of at least two, in the order of their numbers from 0")
+        for field, names in (("classes", self.classes), ("slices", self.slices)):
+            if len(set(names)) < len(names):
+                raise ValueError(f"{field} names one twice: {', '.join(names)}")
+        if unknown := [name for name in self.slices if name not in self.features]:
+            raise ValueError(f"slices names {', '.join(unknown)}, which features doesn't list")
+        return self
 
 
 class Window(Contract):
@@ -92,7 +108,15 @@ class Coverage(Contract):
     days: int = 0
     label_rate: float = 0.0
     positives: int = 0
+    """Labelled rows with label 1 of a binary task ..."""
     negatives: int = 0
+    """... and with label 0."""
+    classes: dict[str, int] = Field(default_factory=dict)
+    """Labelled rows of each class of a multiclass task, by its name."""
+    spread: float | None = None
+    """Standard deviation of a regression's labels; None without labels ..."""
+    distinct: int = 0
+    """... and how many of them differ."""
     segments: dict[str, int] = Field(default_factory=dict)
     """Labelled rows per segment value, the 50 largest."""
     short: tuple[Shortfall, ...] = ()

@@ -12,7 +12,7 @@ from policies.metrics import Floats
 Days = NDArray[np.int64]
 Places = NDArray[np.intp]
 
-_LARGEST = 1e60
+LARGEST = 1e60
 """Numbers of a regression beyond this would overflow once squared twice."""
 _SUM_TO_ONE = 1e-6
 
@@ -26,7 +26,7 @@ def checked_scores(name: str, score: Floats, shape: tuple[int, ...], task: Task 
     if score.ndim != wanted or score.shape[:1] != shape or len(shape) != 1:
         raise ValueError(f"scores of the {name} have shape {score.shape}; wanted {shape}, dimensions {wanted}")
     if task is Task.REGRESSION:
-        _check_range(name, score, -_LARGEST, _LARGEST)
+        _check_range(name, score, -LARGEST, LARGEST)
         return
     _check_range(name, score, 0, 1)
     if task is Task.MULTICLASS:
@@ -77,7 +77,7 @@ class PairedScores:
     def _check_labels(self) -> None:
         known = self.label[~np.isnan(self.label)]
         if self.task is Task.REGRESSION:
-            strange, wanted = known[~(np.abs(known) <= _LARGEST)], f"numbers of at most {_LARGEST:g}"
+            strange, wanted = known[~(np.abs(known) <= LARGEST)], f"numbers of at most {LARGEST:g}"
         else:
             classes = self.champion.shape[1] if self.task is Task.MULTICLASS else 2
             strange, wanted = known[~np.isin(known, np.arange(classes))], "0, 1" if classes == 2 else f"0 to {classes - 1}"  # noqa: PLR2004 - two classes

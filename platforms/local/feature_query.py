@@ -12,8 +12,10 @@ import duckdb
 
 from contracts.base import Utc
 from contracts.snapshot import Coverage, DataPolicy, Window
+from contracts.training import Task
 from platforms.errors import Exhausted, Invalid, NotFound, Unavailable
 from platforms.local.feature_table import EVENT_TIME, ID, LABEL_TIME, RESERVED, VERSION
+from policies.paired import LARGEST
 
 MEMORY_LIMIT: Final = "2GB"
 """Beyond it DuckDB spills into the snapshot's own folder."""
@@ -91,12 +93,25 @@ QUALIFY row_number() OVER (
 
 
 def freeze(database: duckdb.DuckDBPyConnection, query: str, files: Sequence[Path], data: DataPolicy) -> None:
-    """Run the query into the table `known`. Raises: Invalid (a label other than 0 or 1)."""
+    """Run the query into the table `known`. Raises: Invalid (a label that the task doesn't have)."""
     database.execute(f"CREATE TABLE known AS {query}", {"files": [str(path) for path in files]})
     label = _name(data.label)
-    odd = database.execute(f"SELECT {ID}, {label} FROM known WHERE {label} NOT IN (0, 1) LIMIT 1").fetchone()
+    wrong, wanted = _no_label(label, data)
+    odd = database.execute(f"SELECT {ID}, {label} FROM known WHERE {wrong} LIMIT 1").fetchone()
     if odd:
-        raise Invalid(f"label {data.label!r} of row {odd[0]!r} in table {data.table!r} is {odd[1]}: labels are 0 or 1")
+        raise Invalid(f"label {data.label!r} of row {odd[0]!r} in table {data.table!r} is {odd[1]}: labels are {wanted}")
+
+
+def _no_label(label: str, data: DataPolicy) -> tuple[str, str]:
+    """The condition under which a value is no label of the task, and what labels are, in words."""
+    if data.task is Task.REGRESSION:
+        return f"abs({label}) > {LARGEST!r}", f"finite numbers of at most {LARGEST:g}"
+    most = max(len(data.classes), 2) - 1
+    names = f": 0 is {data.classes[0]!r}, {most} is {data.classes[most]!r}" if data.classes else ""
+    return (
+        f"{label} < 0 OR {label} > {most} OR {label} <> floor({label})",
+        f"0 or 1{names}" if most == 1 else f"0 to {most}{names}",
+    )
 
 
 def freeze_nothing(database: duckdb.DuckDBPyConnection, data: DataPolicy) -> None:
@@ -145,7 +160,21 @@ def coverage(database: duckdb.DuckDBPyConnection, data: DataPolicy, window: Wind
         positives=positives,
         negatives=negatives,
         segments=_segments(database, data, bounds) if data.segment else {},
-    )
+    ).model_copy(update=_by_task(database, data, bounds))
+
+
+def _by_task(database: duckdb.DuckDBPyConnection, data: DataPolicy, bounds: str) -> dict[str, object]:
+    """What a window holds of each class of many, or how far a regression's labels spread."""
+    label = _name(data.label)
+    if data.task is Task.REGRESSION:
+        query = f"SELECT stddev_pop({label}), count(DISTINCT {label}) FROM known WHERE {bounds}"
+        ((spread, distinct),) = database.execute(query).fetchall()
+        return {"positives": 0, "negatives": 0, "spread": spread, "distinct": distinct}
+    if data.task is Task.BINARY:
+        return {}
+    query = f"SELECT {label}::BIGINT, count(*) FROM known WHERE {bounds} AND {label} IS NOT NULL GROUP BY 1"
+    found = dict(database.execute(query).fetchall())
+    return {"positives": 0, "negatives": 0, "classes": {name: found.get(i, 0) for i, name in enumerate(data.classes)}}
 
 
 def _segments(database: duckdb.DuckDBPyConnection, data: DataPolicy, bounds: str) -> dict[str, int]:

@@ -50,7 +50,7 @@ class LocalFeatureStore:
 
         Raises:
             NotFound: no such table or column.
-            Invalid: a label other than 0 or 1, a name that can't be a feature.
+            Invalid: a label that the task doesn't have, a name that can't be a feature.
             Corrupt: a partition can't be read.
             Exhausted: memory or disk is used up.
         """
@@ -137,7 +137,7 @@ def _covered(database: duckdb.DuckDBPyConnection, request: TakeSnapshot, window:
     shortest = min((horizon for horizon in request.horizons if isinstance(horizon, timedelta)), default=None)
     start = window.start if shortest is None else request.as_of - shortest
     found = query.coverage(database, request.data, Window(start=start, end=request.as_of))
-    return found.model_copy(update={"short": shortfalls(coverage=found, policy=request.data.coverage)})
+    return found.model_copy(update={"short": shortfalls(coverage=found, policy=request.data.coverage, task=request.data.task)})
 
 
 @contextmanager

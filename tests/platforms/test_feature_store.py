@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from contracts.snapshot import DataPolicy, Window
+from contracts.snapshot import DataPolicy, Snapshot, Window
 from platforms.errors import Invalid, NotFound
 from tests.platforms.data_fixtures import DATA, DAY, HOUR, DataPlatform, at, changed, hourly, lenient, take, unlabelled
 
@@ -233,6 +233,46 @@ def test_a_label_other_than_0_or_1_is_refused_with_its_row(platform: DataPlatfor
     platform.append("bikes", changed(rows, busy=[2.0 if i == 1200 else 0.0 for i in range(rows.num_rows)]))
     with pytest.raises(Invalid, match=r"'busy' of row 'row-1200' .* is 2.0: labels are 0 or 1"):
         platform.features.snapshot(take())
+
+
+THREE = ("calm", "busy", "full")
+
+
+def _labelled(platform: DataPlatform, labels: list[float], **task: object) -> Snapshot:
+    """A snapshot of rows that have these labels, over and over."""
+    rows = hourly(60)
+    platform.append("bikes", changed(rows, busy=[labels[i % len(labels)] for i in range(rows.num_rows)]))
+    return platform.features.snapshot(take(data=DataPolicy.model_validate(DATA.model_dump() | task)))
+
+
+def test_classes_are_counted_by_name_also_those_that_are_missing(platform: DataPlatform) -> None:
+    found = _labelled(platform, [0.0, 1.0, 0.0], task="multiclass", classes=THREE).coverage
+    assert found.classes == {"calm": 465, "busy": 232, "full": 0}
+    assert sum(found.classes.values()) == found.labelled
+    assert (found.positives, found.negatives, found.sufficient) == (0, 0, True)
+
+
+@pytest.mark.parametrize("label", [-1.0, 3.0, 0.5])
+def test_a_label_that_is_no_class_is_refused_with_its_row(platform: DataPlatform, label: float) -> None:
+    with pytest.raises(Invalid, match=rf"'busy' of row 'row-\d+' .* is {label}: labels are 0 to 2: 0 is 'calm', 2 is 'full'"):
+        _labelled(platform, [0.0, 1.0, label], task="multiclass", classes=THREE)
+
+
+def test_a_regression_takes_any_number_and_tells_how_far_its_labels_spread(platform: DataPlatform) -> None:
+    snapshot = _labelled(platform, [-2.5, 1e6], task="regression")
+    assert snapshot.coverage.distinct == 2
+    assert snapshot.coverage.spread == pytest.approx(500_001.25, rel=1e-4)
+    assert set(platform.features.rows(snapshot.dataset, DATA, snapshot.window).label) == {-2.5, 1e6}
+
+
+@pytest.mark.parametrize("label", [float("inf"), -1e61])
+def test_a_number_that_can_not_be_squared_is_no_label(platform: DataPlatform, label: float) -> None:
+    with pytest.raises(Invalid, match=r"labels are finite numbers of at most 1e\+60"):
+        _labelled(platform, [1.0, label], task="regression")
+
+
+def test_a_regression_whose_labels_are_all_alike_is_short(platform: DataPlatform) -> None:
+    assert [short.what for short in _labelled(platform, [3.0], task="regression").coverage.short] == ["distinct_labels"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.snapshot import Coverage, CoveragePolicy
+from contracts.training import Task
 from policies.coverage import shortfalls
 
 POLICY = CoveragePolicy(min_rows=300, min_days=20, min_label_rate=0.8, min_positives=20)
@@ -59,3 +60,23 @@ def test_more_of_anything_never_makes_a_window_fall_shorter(
     )
     missing = {short.what for short in shortfalls(coverage=less, policy=POLICY)}
     assert {short.what for short in shortfalls(coverage=more, policy=POLICY)} <= missing
+
+
+@pytest.mark.parametrize(
+    ("classes", "missing"),
+    [
+        ({"calm": 400, "busy": 20, "full": 0}, []),
+        ({"calm": 681, "busy": 19, "full": 0}, ["second_class"]),
+        ({"calm": 700}, ["second_class"]),
+        ({}, ["second_class"]),
+    ],
+)
+def test_of_many_classes_the_second_largest_counts(classes: dict[str, int], missing: list[str]) -> None:
+    coverage = FULL.model_copy(update={"positives": 0, "negatives": 0, "classes": classes})
+    assert [s.what for s in shortfalls(coverage=coverage, policy=POLICY, task=Task.MULTICLASS)] == missing
+
+
+@pytest.mark.parametrize(("distinct", "missing"), [(2, []), (1, ["distinct_labels"]), (0, ["distinct_labels"])])
+def test_a_regression_needs_labels_that_differ_and_no_classes(distinct: int, missing: list[str]) -> None:
+    coverage = FULL.model_copy(update={"positives": 0, "negatives": 0, "distinct": distinct, "spread": 1.5})
+    assert [s.what for s in shortfalls(coverage=coverage, policy=POLICY, task=Task.REGRESSION)] == missing
