@@ -15,6 +15,7 @@ from backtest.arms import HOMEOSTAT, InService, habits, named, prior, prior_scor
 from backtest.fits import Fits, Learning, fit_all
 from backtest.history import History
 from backtest.periods import Period, Source
+from backtest.unserved import Alternatives, Unserved
 from contracts.bench import BenchPolicy, shadow_recipe
 from contracts.evaluation import GatePolicy, Verdict
 from contracts.fleet import IntakePolicy
@@ -78,6 +79,12 @@ class Outcome:
     recalibrations: int
     seconds: float
     """Spent on this period."""
+    unserved: Alternatives = field(default_factory=Alternatives)
+    """What the last decision turned down, on the same rows."""
+    fits: int = 0
+    """Models fitted at the end of the period, of all arms together ..."""
+    known: int = 0
+    """... on so many labelled rows at most."""
 
 
 def run(source: Source, policy: Policy) -> Iterator[Outcome]:
@@ -98,6 +105,7 @@ class Loop:
         self._bench = Bench(policy.recipe, policy.bench, policy.gate, policy.task, policy.threshold)
         self._names = tuple(member.name for member in policy.recipe.blended)
         self._history, self._habits, self._service = History(), habits(), InService()
+        self._unserved, self._alternatives = Unserved(), Alternatives()
         self._champion: Champion | None = None
         self._blend = next(iter(self._bench.blends))
         self._tokens, self._counted = policy.intake.promotions_start, first.end
@@ -122,6 +130,9 @@ class Loop:
             promotions={habit.name: habit.promotions for habit in self._habits} | {HOMEOSTAT: self._promotions},
             recalibrations=self._recalibrations,
             seconds=time.perf_counter() - began,
+            unserved=self._alternatives,
+            fits=len(set(map(id, self._fits.boosters.values()))) if news else 0,
+            known=self._known,
         )
 
     def _serve(self, period: Period) -> dict[str, Floats]:
@@ -139,6 +150,7 @@ class Loop:
     def _extend(self, period: Period, champion: Floats | None, shift: Sequence[float]) -> None:
         """Add to the record, and forget what no judgement will ask for; labels may be late by as much again."""
         scored = self._scored(period, self._fits, champion, shift)
+        self._alternatives = self._unserved.on(period, scored, self._learning)
         kept = 2 * max(self._policy.bench.selection, self._policy.bench.recalibration.window)
         self._record = BenchRecord.joined([self._record.newer(period.end - kept), scored])
 
@@ -171,7 +183,11 @@ class Loop:
         if promoted:
             self._tokens -= self._champion is not None
             self._promotions += self._champion is not None
+            if self._champion is not None:
+                self._unserved.promoted(self._service, self._champion.shift)
             self._ship(advice, now, first=self._champion is None)
+        else:
+            self._unserved.held(advice.members, advice.refit.shift)
         recalibrated = not promoted and self._recalibrate(advice)
         return Decision(now, advice, promoted, recalibrated, tokens, held, dict(self._fits.skipped))
 

@@ -71,6 +71,13 @@ def test_after_a_drift_homeostat_promotes_and_serves_better_than_never() -> None
     assert right["homeostat"] > right["never"] + 0.2
     assert 1 <= outcomes[-1].promotions["homeostat"] <= 4
     assert outcomes[-1].promotions["weekly30"] == WEEKS
+    promoted = next(at for at, one in enumerate(outcomes) if one.decision and one.decision.promoted)
+    held, after = outcomes[promoted].unserved, outcomes[promoted + 1].unserved
+    assert held.challenger is not None, "the blend that the week before had held back"
+    assert after.former is not None
+    assert after.challenger is None
+    assert ((after.former > 0.5) == outcomes[promoted + 1].period.label).mean() < 0.5, "the former champion is turned round"
+    assert outcomes[0].fits > 1
 
 
 def test_where_nothing_drifts_only_the_growth_of_a_young_history_promotes() -> None:
