@@ -6,11 +6,13 @@ from rich.console import Console
 
 from console.screen import Show, safe, table, utc
 from contracts.alarm import QuarantinedSignal
+from contracts.fleet import Mode
 from contracts.incident import LifecycleState, LifecycleStatus, RemediationStatus
 from contracts.review import RefusedDecision
 from contracts.rollout import Deployment, Manifest
 
 _LAST = 10
+_MODES = {Mode.ACT: "act", Mode.SHADOW: "shadow: decides and records, does nothing"}
 
 Pairs = Iterator[tuple[str, object]]
 
@@ -58,6 +60,7 @@ def _head(answer: LifecycleStatus, manifest: Manifest | None) -> Pairs:
     if state.paused:
         yield "paused", f"by {state.paused.by} since {utc(state.paused.at)}: {state.paused.reason or 'no reason given'}"
     if state.policy:
+        yield "mode", _MODES[state.policy.mode]
         yield "team", f"{state.policy.team} (cost center {state.policy.cost_center})"
     if manifest:
         yield "champion", manifest.champion.digest

@@ -13,6 +13,7 @@ from console.exits import Halt, Missing, Refused, Unreachable
 from console.inputs import endpoint_name
 from console.screen import Answer, safe, table, utc
 from console.temporal import Seen, each, lifecycle_status, remediation_status, running_lifecycles, unknown_endpoint
+from contracts.fleet import Mode
 from contracts.incident import IncidentSummary, LifecycleStatus, RemediationStatus, WaitingOn
 from contracts.rollout import Deployment, Manifest
 
@@ -32,12 +33,14 @@ class Row:
     since: str | None = None
     last: IncidentSummary | None = None
     answered: bool = True
+    mode: Mode | None = None
 
     def as_data(self) -> dict[str, Any]:
         return {
             "endpoint": self.endpoint,
             "stage": self.stage,
             "paused": self.paused,
+            "mode": self.mode.value if self.mode else None,
             "champion": self.champion,
             "incident": self.incident,
             "waiting_on": self.waiting_on,
@@ -48,7 +51,8 @@ class Row:
         }
 
     def cells(self) -> tuple[object, ...]:
-        stage = self.stage + (" (paused)" if self.paused and self.stage != "paused" else "") + ("" if self.answered else " ?")
+        marks = (" (shadow)" if self.mode is Mode.SHADOW else "") + ("" if self.answered else " ?")
+        stage = self.stage + (" (paused)" if self.paused and self.stage != "paused" else "") + marks
         waits = safe(self.waiting_on, "yellow" if self.waiting_on == WaitingOn.PERSON.value else "")
         last = f"{self.last.outcome.value} {utc(self.last.as_of)[:10]}" if self.last else "-"
         champion = self.champion[:8] if self.champion else "-"
@@ -86,6 +90,7 @@ def _answered(answer: LifecycleStatus, work: RemediationStatus | None, champion:
         incident=state.open.incident if state.open else None,
         since=utc(since) if since else None,
         last=state.history[-1] if state.history else None,
+        mode=state.policy.mode if state.policy else None,
     )
 
 
@@ -122,6 +127,7 @@ async def _one(call: Call, endpoint: str) -> Answer:
         "endpoint": endpoint,
         "stage": answer.stage,
         "rolling_back": answer.rolling_back,
+        "mode": answer.state.policy.mode.value if answer.state.policy else None,
         "champion": manifest.champion.digest if manifest else None,
         "state": answer.state.model_dump(mode="json", exclude={"seen"}),
         "remediation": work.model_dump(mode="json") if work else None,

@@ -10,7 +10,7 @@ from contracts.base import Contract, Sha256, Utc
 
 class AuditEvent(StrEnum):
     DECIDED = "decided"
-    """Written before a promotion: no record, no promotion."""
+    """Written before a promotion: no record, no promotion. In shadow mode: what would have been done."""
     CLOSED = "closed"
     """An incident's end, with everything."""
     ROLLED_BACK = "rolled_back"

@@ -1,6 +1,7 @@
 """The fleet file: every endpoint's policy as code. How it is read lies in `runtime/fleet_file.py`."""
 
 from datetime import timedelta
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -46,11 +47,20 @@ class TrainingPolicy(Declared):
     """Dollars per machine hour, for the record."""
 
 
+class Mode(StrEnum):
+    """Whether the loop may change what the endpoint runs."""
+
+    ACT = "act"
+    SHADOW = "shadow"
+    """Decided and recorded, and nothing done: nobody is asked, nothing is deployed. A rollback by hand still acts."""
+
+
 class EndpointPolicy(Declared):
     """Everything the loop needs to know about one endpoint."""
 
     team: str = Field(min_length=1, max_length=100)
     cost_center: str = Field(min_length=1, max_length=100)
+    mode: Mode = Mode.ACT
     data: DataPolicy
     training: TrainingPolicy = Field(default_factory=TrainingPolicy)
     gate: GatePolicy = Field(default_factory=GatePolicy)

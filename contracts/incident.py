@@ -44,6 +44,8 @@ class Outcome(StrEnum):
     EXPIRED = "expired"
     """Nobody answered in time; the declared default was to keep the champion."""
     ROLLED_BACK = "rolled_back"
+    SHADOWED = "shadowed"
+    """Decided and recorded, and nothing done: the endpoint's mode is shadow."""
     SHORT_OF_DATA = "short_of_data"
     FAILED = "failed"
     CANCELLED = "cancelled"

@@ -202,6 +202,7 @@ def _details(state: LifecycleState, stage: str) -> str:
     last = state.history[-1] if state.history else None
     rows = {
         "stage": stage,
+        "mode": state.policy.mode.value if state.policy else None,
         "open incident": state.open.workflow_id if state.open else None,
         "paused": f"by {state.paused.by}: {state.paused.reason}" if state.paused else None,
         "alarms": ", ".join(f"{name} {n}" for name, n in sorted(state.counts.items())),

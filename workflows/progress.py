@@ -12,6 +12,7 @@ from contracts.review import RefusedDecision, ReviewOutcome
 from contracts.rollout import Promotion
 from contracts.snapshot import Snapshot
 from contracts.training import Challenger, ModelCard
+from policies.review import Route
 from workflows import visibility
 
 
@@ -28,6 +29,8 @@ class Facts(Contract):
     review: ReviewOutcome | None = None
     promotion: Promotion | None = None
     rolled_back_to: str | None = None
+    would_have: Route | None = None
+    """In shadow mode: where the verdict would have led."""
     notes: tuple[str, ...] = ()
 
 
@@ -84,6 +87,7 @@ class Progress:
         """For the audit chain: plain JSON."""
         facts: dict[str, Any] = self.facts.model_dump(mode="json", exclude_none=True)
         facts["alarms"] = [a.model_dump(mode="json", exclude_none=True) for a in self.request.alarms]
+        facts["mode"] = self.request.policy.mode.value
         facts["team"] = self.request.policy.team
         facts["cost_center"] = self.request.policy.cost_center
         facts["cost_usd"] = self.cost_usd

@@ -15,6 +15,7 @@ from tests.fakes import AS_OF, World, fake_platform
 from tests.stories import Loop, a_policy, an_alarm, start_lifecycle, until, workers
 
 REVIEWED = a_policy(review={"reviewers": ["ada"], "timeout": "24h", "remind_after": "8h"})
+SHADOW_MODE = a_policy(mode="shadow")
 UNWATCHED = a_policy(rollout={"watch": "0s"})
 
 
@@ -162,6 +163,7 @@ SCENARIOS = {
     "training-failed": Scenario(one_incident, lambda: drifted(failures={"train": [TrainingFailed("out of memory")] * 2})),
     "promotion-broken-off": Scenario(one_incident, lambda: drifted(failures={"manifest": [Corrupt("not readable")]})),
     "bake-rollback": Scenario(one_incident, lambda: drifted(healthy=False)),
+    "shadow-mode": Scenario(one_incident, policy=SHADOW_MODE),
     "renewal": Scenario(renewal, regressing, REVIEWED, renews=True),
 }
 

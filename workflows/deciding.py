@@ -1,0 +1,73 @@
+"""From the verdict to what happens: by itself, by a person, or not at all."""
+
+from temporalio import workflow
+
+from contracts.evaluation import Judgement
+from contracts.incident import RemediationRequest, Stage, WaitingOn
+from contracts.review import ReviewOutcome
+from contracts.snapshot import Snapshot
+from policies import review as review_policy
+from policies.review import Route, Routing
+from workflows import notices
+from workflows.progress import Progress
+from workflows.review_wait import ReviewWait
+from workflows.steps import Steps
+from workflows.telling import Telling
+
+
+class Deciding:
+    def __init__(
+        self, request: RemediationRequest, steps: Steps, progress: Progress, telling: Telling, review: ReviewWait
+    ) -> None:
+        self._request = request
+        self._policy = request.policy.review
+        self._steps = steps
+        self._progress = progress
+        self._telling = telling
+        self._review = review
+
+    def routed(self, judgement: Judgement, snapshot: Snapshot) -> Routing:
+        """Where the verdict leads, noted for the record."""
+        routing = self._same_model() or review_policy.route(
+            verdict=judgement.verdict,
+            review=self._policy,
+            tokens=self._request.promotion_tokens,
+            short_of_data=not snapshot.coverage.sufficient,
+        )
+        self._progress.note("; ".join(routing.reasons))
+        return routing
+
+    def _same_model(self) -> Routing | None:
+        """The recipe on these rows gives the champion again: there is nothing to promote and nothing to ask."""
+        facts = self._progress.facts
+        if facts.champion is None or facts.refit is None or facts.champion.model != facts.refit.model:
+            return None
+        return Routing(Route.HOLD, ("the challenger is the champion, byte for byte",))
+
+    async def promotes(self, judgement: Judgement, routing: Routing) -> bool:
+        """Whether the challenger is to be promoted, by the evidence or by a person."""
+        if routing.route is not Route.ASK:
+            return routing.route is Route.PROMOTE
+        outcome = await self._ask(judgement, routing)
+        self._progress.learn(review=outcome)
+        return outcome.promote
+
+    async def _ask(self, judgement: Judgement, routing: Routing) -> ReviewOutcome:
+        self._review.start(evidence=judgement.evidence)
+        self._progress.learn(asked_because=routing.reasons)
+        self._progress.enter(Stage.REVIEW, f"Waiting for a reviewer: {judgement.sentence}", WaitingOn.PERSON)
+        notice = notices.review_notice(
+            key=self._steps.key("review"),
+            request=self._request,
+            workflow_id=workflow.info().workflow_id,
+            judgement=judgement,
+            why=routing.reasons,
+            deadline=self._review.deadline,
+        )
+        review = self._policy
+        first = min(review.remind_after, review.timeout)
+        self._telling.send(notice)
+        if not await self._review.decided(first, "reminder") and first < review.timeout:
+            self._telling.send(notices.reminder(notice))
+            await self._review.decided(review.timeout - first, f"deadline, then: {review.default.value}")
+        return self._review.outcome or self._review.expire(judgement.verdict)

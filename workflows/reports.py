@@ -1,0 +1,68 @@
+"""How an incident ended, in the words that a report, a notice and the record share."""
+
+import asyncio
+
+from temporalio.exceptions import is_cancelled_exception
+
+from contracts.incident import IncidentReport, Outcome, RemediationRequest
+from contracts.review import Resolution
+from contracts.rollout import Promotion
+from policies.review import Route, Routing
+from workflows import sentences
+from workflows.cancelling import told_to_stop
+from workflows.progress import Progress
+
+
+class Reports:
+    def __init__(self, request: RemediationRequest, progress: Progress) -> None:
+        self._request = request
+        self._progress = progress
+
+    def of(self, outcome: Outcome, sentence: str) -> IncidentReport:
+        facts = self._progress.facts
+        promotion = facts.promotion
+        return IncidentReport(
+            endpoint=self._request.endpoint,
+            incident=self._request.incident,
+            outcome=outcome,
+            as_of=facts.snapshot.as_of if facts.snapshot else max(a.as_of for a in self._request.alarms),
+            sentence=sentence,
+            judgement=facts.judgement,
+            review=facts.review,
+            champion=facts.rolled_back_to or (promotion.manifest.champion.digest if promotion else None),
+            former=promotion.former.digest if promotion and promotion.former else None,
+            promoted=promotion is not None,
+            automatic=promotion is not None and facts.review is None,
+            cost_usd=self._progress.cost_usd,
+        )
+
+    def short_of_data(self) -> IncidentReport:
+        return self.of(Outcome.SHORT_OF_DATA, self._progress.sentence)
+
+    def promoted(self, promotion: Promotion) -> IncidentReport:
+        review = self._progress.facts.review
+        how = f"after {sentences.decided_by(review)}" if review else "by itself, on the evidence"
+        return self.of(Outcome.PROMOTED, f"Promoted {promotion.manifest.champion.digest[:12]} {how}.")
+
+    def held(self) -> IncidentReport:
+        review = self._progress.facts.review
+        expired = review is not None and review.resolution is Resolution.EXPIRED
+        why = sentences.decided_by(review) if review else "; ".join(self._progress.facts.notes[-1:])
+        return self.of(Outcome.EXPIRED if expired else Outcome.HELD, f"The champion stays: {why}.")
+
+    def shadowed(self, routing: Routing) -> IncidentReport:
+        """What the loop would have done, had it been allowed to act."""
+        refit = self._progress.facts.refit
+        would = {
+            Route.PROMOTE: f"promoted {refit.model.digest[:12] if refit else 'the challenger'} by itself",
+            Route.ASK: "asked a person",
+            Route.HOLD: "kept the champion",
+        }[routing.route]
+        why = " and ".join(routing.reasons)
+        return self.of(Outcome.SHADOWED, f"In shadow mode nothing was done. It would have {would}: {why}.")
+
+    def broken_off(self, end: BaseException) -> IncidentReport:
+        stage = self._progress.stage.value
+        if is_cancelled_exception(end) or isinstance(end, asyncio.CancelledError) or told_to_stop():
+            return self.of(Outcome.CANCELLED, f"Cancelled in stage {stage}.")
+        return self.of(Outcome.FAILED, f"Failed in stage {stage}: {sentences.cause(end)}.")
