@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-KINDS: Final = ("data_drift", "model_quality", "bias", "business_kpi", "infrastructure", "improvement", "onboarding")
+KINDS: Final = (
+    "data_drift",
+    "model_quality",
+    "bias",
+    "business_kpi",
+    "infrastructure",
+    "improvement",
+    "calibration",
+    "onboarding",
+)
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 EVENTS: Final = ("decided", "closed", "rolled_back", "refused", "swept", "configured")
 

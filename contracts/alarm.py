@@ -28,6 +28,9 @@ class AlarmKind(StrEnum):
     BUSINESS_KPI = "business_kpi"
     INFRASTRUCTURE = "infrastructure"
     IMPROVEMENT = "improvement"
+    """A challenger would have served better: raised by the shadow bench."""
+    CALIBRATION = "calibration"
+    """The champion's scores run high or low, and a shift mends it: raised by the shadow bench."""
     ONBOARDING = "onboarding"
     """A person asks for the endpoint's first champion."""
 

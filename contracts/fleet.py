@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from contracts.base import Declared, Duration, EndpointName
-from contracts.bench import BenchPolicy, Judging
+from contracts.bench import BenchPolicy, Judging, shadow_recipe
 from contracts.evaluation import PROPER_SCORES, GatePolicy
 from contracts.monitor import MonitorPolicy
 from contracts.review import ReviewPolicy
@@ -45,6 +45,19 @@ class TrainingPolicy(Declared):
     max_memory_mb: int = Field(default=4096, ge=256)
     price_per_hour: float = Field(default=0.0, ge=0)
     """Dollars per machine hour, for the record."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shadow_recipe_unless_declared(cls, data: Any) -> Any:  # noqa: ANN401 - a pydantic before-validator sees raw input
+        """The shadow bench has a recipe of its own; the learner's settings may be declared apart from it."""
+        if not isinstance(data, dict) or data.get("judging") != Judging.SHADOW:
+            return data
+        recipe = data.get("recipe", {})
+        if not isinstance(recipe, dict) or recipe.keys() & {"horizons", "members", "blends"}:
+            return data
+        shadow = shadow_recipe()
+        members = [member.name for member in shadow.members]
+        return data | {"recipe": {"members": members, "blends": {k: list(v) for k, v in shadow.blends.items()}, **recipe}}
 
 
 class Mode(StrEnum):

@@ -6,6 +6,8 @@ from hashlib import sha256
 from contracts.training import Purpose
 
 FLEET = "fleet"
+_BENCH = "shadow"
+"""No incident begins so: it begins with its time."""
 
 
 def lifecycle_id(endpoint: str) -> str:
@@ -23,6 +25,32 @@ def remediation_id(endpoint: str, incident: str) -> str:
 
 def rollback_id(endpoint: str, request: str) -> str:
     return f"endpoint/{endpoint}/rollback/{request}"
+
+
+def bench_id(endpoint: str) -> str:
+    """Of the shadow bench's schedule and of its workflow, to whose runs the schedule appends a time."""
+    return f"shadow/{endpoint}"
+
+
+def bench_tag(endpoint: str, workflow_id: str) -> str:
+    """What stands in the place of an incident on the temporary things of one run of the bench; see `owner_id`."""
+    return f"{_BENCH}{workflow_id.removeprefix(bench_id(endpoint))}"
+
+
+def owner_id(endpoint: str, incident: str) -> str:
+    """The workflow to which temporary things with these tags belong."""
+    is_bench = incident == _BENCH or incident.startswith(f"{_BENCH}-")
+    return f"{bench_id(endpoint)}{incident.removeprefix(_BENCH)}" if is_bench else remediation_id(endpoint, incident)
+
+
+def turn_key(endpoint: str, settings: str, as_of: datetime, step: str) -> str:
+    """The key of one change of the bench's record: the same turn of the same record, whichever run does it."""
+    return f"{bench_id(endpoint)}/{settings[:16]}/{as_of:%Y%m%dT%H%M%SZ}/{step}"
+
+
+def bench_alarm(endpoint: str, kind: str, as_of: datetime) -> str:
+    """Id of the alarm of one turn: a repeated turn raises nothing new."""
+    return f"shadow-bench-{endpoint}-{kind}-{as_of:%Y%m%dT%H%M%SZ}"
 
 
 def step_key(workflow_id: str, stage: str, n: int = 1) -> str:

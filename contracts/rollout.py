@@ -75,6 +75,8 @@ class Manifest(Contract):
     """Former champions, the newest first: what a rollback goes back to."""
     incident: str = ""
     promoted_as_of: Utc
+    served_from: Utc | None = None
+    """Data time from which this revision has served, where that is not `promoted_as_of`: a recalibration doesn't promote anew."""
     key: str
     """Idempotency key of the write that made this revision."""
 

@@ -11,37 +11,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.alarm import Alarm
 from contracts.audit import AuditEntry, AuditRecord, Verification
 from contracts.base import Utc
 from contracts.inventory import Removal, Resource
 from contracts.review import Notice
 from contracts.rollout import BakeReport, CheckBake, Deployment, DeployModel, Manifest
+from contracts.shadow import BenchState
 from contracts.snapshot import DataPolicy, Snapshot, TakeSnapshot, Window
-from contracts.training import DatasetRef, JobState, ModelCard, ModelRef, ModelStatus, Tags, TrainChallenger
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows to be scored, in event-time order; every array has shape (n,), `features` (n, k)."""
-
-    ids: NDArray[np.str_]
-    event_time: NDArray[np.datetime64]
-    """UTC, microseconds, no zone."""
-    features: NDArray[np.float64]
-    label: NDArray[np.float64]
-    """0 or 1, the number of a class, or any number, as the task has it; NaN where no label had arrived."""
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
-@dataclass(frozen=True)
-class Served(Rows):
-    """Captured live requests: what was served, by which model, beside the rows."""
-
-    score: NDArray[np.float64]
-    """As a scorer gives it: (n,), or (n, K) for a multiclass task, NaN where a model with other classes answered."""
-    digest: NDArray[np.str_]
+from contracts.training import Challenger, DatasetRef, JobState, ModelCard, ModelRef, ModelStatus, Tags, TrainChallenger
+from platforms.tables import Labels as Labels
+from platforms.tables import Margins as Margins
+from platforms.tables import Rows as Rows
+from platforms.tables import Served as Served
 
 
 class FeatureStore(Protocol):
@@ -54,6 +36,10 @@ class FeatureStore(Protocol):
 
     def rows(self, dataset: DatasetRef, data: DataPolicy, window: Window) -> Rows:
         """The labelled rows of a frozen dataset with event time in `window`. Raises: NotFound, Corrupt."""
+        ...
+
+    def labels(self, dataset: DatasetRef, data: DataPolicy, window: Window) -> Labels:
+        """The same rows without their features, with the moments at which their labels arrived. Raises: NotFound, Corrupt."""
         ...
 
     def watermark(self, data: DataPolicy) -> Utc | None:
@@ -110,6 +96,10 @@ class Scorer(Protocol):
 
         Raises: Corrupt (wrong digest), NotFound, Invalid (the model wants other features).
         """
+        ...
+
+    def margins(self, artifact_uri: str, model: ModelRef, features: Sequence[str], rows: Rows) -> Margins:
+        """What each member says of `rows`, which may be none; otherwise as `score`."""
         ...
 
 
@@ -171,6 +161,50 @@ class EvidenceStore(Protocol):
         ...
 
 
+class BenchStore(Protocol):
+    """What the shadow bench keeps of an endpoint: a state that changes, and files that don't."""
+
+    def read(self, endpoint: str) -> BenchState | None:
+        """The newest revision. Raises: Corrupt."""
+        ...
+
+    def write(self, state: BenchState) -> BenchState:
+        """Write `state.revision`, which must be the present one plus 1; the same key again returns what it wrote, as long as
+        that revision is kept.
+
+        Raises: Conflict (another revision came between), Exhausted.
+        """
+        ...
+
+    def keep_fit(self, fit: Challenger) -> str:
+        """Keep the artifact that `fit.artifact_uri` names, under its digest; returns its lasting uri, which a scorer reads.
+
+        Raises: Corrupt (another digest), NotFound, Exhausted.
+        """
+        ...
+
+    def keep_part(self, endpoint: str, content: bytes) -> str:
+        """Keep a file, known by its content; returns its uri. The same content is nothing new. Raises: Exhausted."""
+        ...
+
+    def read_part(self, uri: str, sha256: str) -> bytes:
+        """Raises: NotFound, Corrupt (another digest)."""
+        ...
+
+    def prune(self, endpoint: str) -> int:
+        """Remove files that no kept revision names, unless they are new; returns how many."""
+        ...
+
+
+class AlarmSink(Protocol):
+    def send(self, alarm: Alarm) -> bool:
+        """Hand an alarm of our own to the bridge, as any detector would; False where it is refused for good.
+
+        Raises: Unavailable (the bridge can't be reached, or wants it again later).
+        """
+        ...
+
+
 class Notifier(Protocol):
     def send(self, notice: Notice) -> bool:
         """Tell people; False when this key was sent before. Raises: Unavailable."""
@@ -212,3 +246,5 @@ class Platform:
     notifier: Notifier
     audit: AuditStore
     inventory: Inventory
+    bench: BenchStore
+    alarms: AlarmSink

@@ -69,8 +69,12 @@ class BenchRecord:
 
     def known(self, now: datetime, since: datetime | None = None) -> "BenchRecord":
         """Rows whose label has arrived by `now`, of events from `since` on."""
+        return self.chosen(self.is_known(now, since))
+
+    def is_known(self, now: datetime, since: datetime | None = None) -> NDArray[np.bool_]:
+        """Which rows these are, shape (n,)."""
         keep = (self.known_at <= microseconds(now)) & ~np.isnan(self.label)
-        return self.chosen(keep if since is None else keep & (self.event_time >= microseconds(since)))
+        return keep if since is None else keep & (self.event_time >= microseconds(since))
 
     def newer(self, since: datetime) -> "BenchRecord":
         """What may still be asked for when events before `since` no longer count."""

@@ -5,10 +5,11 @@ Pure and stateless: the same record, champion and policy give the same advice, i
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.bench import BenchPolicy
 from contracts.evaluation import GatePolicy, Judgement
@@ -48,6 +49,8 @@ class Advice:
     """Prequential loss of each blend on the rows of the selection; empty while there is too little."""
     scores: PairedScores | None
     """Champion as served against the blend, on the same rows."""
+    places: NDArray[np.intp]
+    """Where these rows stand in the record, in their order; none where `scores` is None."""
     judgement: Judgement | None
     """None where there was nothing to judge; `reason` says why."""
     reason: str
@@ -73,19 +76,26 @@ class Bench:
         return self.recipe.blends or {"all members": tuple(member.name for member in self.recipe.blended)}
 
 
+def reach(policy: BenchPolicy) -> timedelta:
+    """How far back a judgement looks; older rows of the record may be forgotten."""
+    return 2 * max(policy.selection, policy.recalibration.window)
+
+
 def advise(*, record: BenchRecord, now: datetime, champion: Champion | None, blend: str, bench: Bench) -> Advice:
     """The advice as of `now`; only labels that had arrived by then are read. `blend` is the one chosen before."""
-    known = record.known(now, now - 2 * max(bench.policy.selection, bench.policy.recalibration.window))
+    looked_at = record.is_known(now, now - reach(bench.policy))
+    known = record.chosen(looked_at)
     losses = blend_losses(known=known, now=now, bench=bench)
     name = chosen_blend(losses=losses, present=blend, bench=bench)
     members = bench.blends[name]
     refit, ahead = _shifted(known, known.blended(members, bench.task), None, now, bench)
-    scores, reason = _paired(known, ahead, champion, now, bench)
+    scores, within, reason = _paired(known, ahead, champion, now, bench)
     return Advice(
         blend=name,
         members=members,
         losses=losses,
         scores=scores,
+        places=np.flatnonzero(looked_at)[within],
         judgement=None if scores is None else _judged(scores, champion, now, bench),
         reason=reason,
         refit=refit,
@@ -150,8 +160,10 @@ def _of_champion(known: BenchRecord, champion: Champion, now: datetime, bench: B
 
 def _paired(
     known: BenchRecord, ahead: Floats, champion: Champion | None, now: datetime, bench: Bench
-) -> tuple[PairedScores | None, str]:
-    """Champion as served and blend on the rows of the evidence; further back only where that holds too few rows."""
+) -> tuple[PairedScores | None, NDArray[np.bool_], str]:
+    """Champion as served and blend on the rows of the evidence, and which these are; further back only where that holds too
+    few rows.
+    """
     begin = now - bench.policy.evidence if champion is None else max(champion.promoted_at, now - bench.policy.evidence)
     floor = now - bench.policy.selection if champion is None else max(champion.promoted_at, now - bench.policy.selection)
     there = complete(ahead) & (complete(known.champion) if champion is not None else True)
@@ -159,12 +171,12 @@ def _paired(
     if _short(known.label[within], bench):
         within = there & (known.event_time >= microseconds(floor))
     if not within.any():
-        return None, "No row has been scored by both since the champion was promoted."
+        return None, within, "No row has been scored by both since the champion was promoted."
     rows = known.chosen(within)
     challenger = linked(ahead[within], task=bench.task)
     before = _base(rows.label, challenger, bench.task)
     served = before if champion is None else linked(rows.champion + rows.shift, task=bench.task)
-    return PairedScores(day=rows.day, label=rows.label, champion=served, challenger=challenger, task=bench.task), ""
+    return PairedScores(day=rows.day, label=rows.label, champion=served, challenger=challenger, task=bench.task), within, ""
 
 
 def _base(label: Floats, like: Floats, task: Task) -> Floats:

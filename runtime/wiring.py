@@ -13,7 +13,9 @@ def platform_from(settings: Settings) -> Platform:
 
 
 def _local(settings: Settings) -> Platform:
+    from platforms.local.alarm_sink import BridgeAlarms
     from platforms.local.audit import LocalAudit
+    from platforms.local.bench_store import LocalBenchStore
     from platforms.local.evidence import LocalEvidence
     from platforms.local.feature_store import LocalFeatureStore
     from platforms.local.inventory import LocalInventory
@@ -38,4 +40,6 @@ def _local(settings: Settings) -> Platform:
         notifier=LocalNotifier(home, settings.ui_url),
         audit=LocalAudit(home, settings.anchor_dir),
         inventory=LocalInventory(home),
+        bench=LocalBenchStore(home),
+        alarms=BridgeAlarms(settings.bridge_url, settings.bridge_token.get_secret_value() if settings.bridge_token else None),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -10,10 +11,12 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.alarm import Alarm
 from contracts.audit import AuditEntry, AuditRecord, Verification
 from contracts.inventory import Removal, Resource
 from contracts.review import Notice
 from contracts.rollout import BakeReport, CheckBake, Deployment, DeployModel, Manifest
+from contracts.shadow import BenchState
 from contracts.snapshot import Coverage, DataPolicy, Shortfall, Snapshot, TakeSnapshot, Window
 from contracts.training import (
     Challenger,
@@ -27,10 +30,11 @@ from contracts.training import (
     Tags,
     TrainChallenger,
 )
-from platforms.errors import NotFound
-from platforms.ports import Platform, Rows, Served
+from platforms.errors import Conflict, NotFound
+from platforms.ports import Labels, Margins, Platform, Rows, Served
 
 AS_OF = datetime(2024, 6, 1, tzinfo=UTC)
+LABEL_DELAY = np.timedelta64(1, "h")
 STRENGTH = 3.0
 """How strongly the first feature drives the label, in log-odds per standard deviation."""
 
@@ -49,6 +53,8 @@ class World:
     endpoint: str = field(default_factory=lambda: f"bikes-{uuid4().hex[:8]}")
     """Its own for each test, since all tests share one server."""
     quality: dict[str, float] = field(default_factory=dict)
+    recipes: dict[str, Recipe] = field(default_factory=dict)
+    """Of everything trained, by digest."""
     challenger_quality: float = 0.9
     refit_quality: float | None = None
     fixed_refit: str | None = None
@@ -70,6 +76,10 @@ class World:
     notices: list[Notice] = field(default_factory=list)
     records: list[AuditRecord] = field(default_factory=list)
     resources: dict[str, Resource] = field(default_factory=dict)
+    taken: dict[str, datetime] = field(default_factory=dict)
+    """Moment of each snapshot, by its dataset's uri."""
+    bench: list[BenchState] = field(default_factory=list)
+    raised: list[Alarm] = field(default_factory=list)
     label_lead: timedelta = timedelta(days=60)
     """How far after AS_OF labels have arrived."""
 
@@ -115,15 +125,31 @@ class World:
         return [r.entry.event.value for r in self.records]
 
 
-def make_rows(window: Window, per_day: int = 24) -> Rows:
-    """The same window gives the same rows; column 0 of the features drives the label, column 1 is noise."""
-    hours = int((window.end - window.start) / timedelta(hours=1)) * per_day // 24
-    start = np.datetime64(window.start.replace(tzinfo=None), "us")
-    moments = start + (np.arange(hours) * int(24 * 3.6e9 / per_day)).astype("timedelta64[us]")
-    chance = np.random.default_rng(int(moments[0].astype(np.int64) % 2**31) if hours else 0)
-    features = chance.normal(size=(hours, 2))
-    label = (chance.random(hours) < 1 / (1 + np.exp(-STRENGTH * features[:, 0]))).astype(float)
-    return Rows(ids=np.array([str(m) for m in moments]), event_time=moments, features=features, label=label)
+@cache
+def _all_rows() -> Rows:
+    """Two years by the hour around AS_OF."""
+    begin = np.datetime64((AS_OF - timedelta(days=500)).replace(tzinfo=None), "us")
+    moments = begin + np.arange(730 * 24) * np.timedelta64(1, "h")
+    chance = np.random.default_rng(1)
+    features = chance.normal(size=(len(moments), 2))
+    label = (chance.random(len(moments)) < 1 / (1 + np.exp(-STRENGTH * features[:, 0]))).astype(float)
+    return Rows(ids=moments.astype(str), event_time=moments, features=features, label=label)
+
+
+def make_rows(window: Window, known_at: datetime | None = None) -> Rows:
+    """A row an hour, the same ones for every window; column 0 of the features drives the label, column 1 is noise.
+
+    Labels arrive an hour after their event; with `known_at` only rows whose label had arrived by then.
+    """
+    rows, start, end = _all_rows(), _moment(window.start), _moment(window.end)
+    if known_at is not None:
+        end = min(end, _moment(known_at) - LABEL_DELAY + np.timedelta64(1, "us"))
+    inside = (rows.event_time >= start) & (rows.event_time < end)
+    return Rows(rows.ids[inside], rows.event_time[inside], rows.features[inside], rows.label[inside])
+
+
+def _moment(moment: datetime) -> np.datetime64:
+    return np.datetime64(moment.replace(tzinfo=None), "us")
 
 
 @dataclass
@@ -137,6 +163,7 @@ class FakeFeatures:
         if self.world.coverage_short > 0:
             self.world.coverage_short -= 1
             short = (Shortfall(what="positives", found=0, wanted=20),)
+        self.world.taken[f"mem:{request.key}"] = request.as_of
         cut = request.as_of - request.holdout - request.data.label_delay
         window = Window(start=cut - timedelta(days=30), end=request.as_of)
         return Snapshot(
@@ -151,9 +178,15 @@ class FakeFeatures:
         )
 
     def rows(self, dataset: DatasetRef, data: DataPolicy, window: Window) -> Rows:
-        return make_rows(window)
+        return make_rows(window, self.world.taken.get(dataset.uri))
+
+    def labels(self, dataset: DatasetRef, data: DataPolicy, window: Window) -> Labels:
+        self.world.step("labels")
+        rows = make_rows(window, self.world.taken.get(dataset.uri))
+        return Labels(rows.ids, rows.event_time, rows.event_time + LABEL_DELAY, rows.label)
 
     def watermark(self, data: DataPolicy) -> datetime | None:
+        self.world.step("watermark")
         return AS_OF + self.world.label_lead
 
 
@@ -181,6 +214,7 @@ class FakeTrainer:
         model = ModelRef(endpoint=job.endpoint, digest=fixed or digest(job.key))
         refit = self.world.refit_quality if job.purpose.value == "refit" else None
         self.world.quality[model.digest] = self.world.challenger_quality if refit is None else refit
+        self.world.recipes[model.digest] = job.recipe
         return Challenger(
             model=model,
             artifact_uri=f"mem:{job.key}",
@@ -235,11 +269,22 @@ class FakeScorer:
 
     def score(self, artifact_uri: str, model: ModelRef, features: Sequence[str], rows: Rows) -> NDArray[np.float64]:
         self.world.step("score")
+        return 1 / (1 + np.exp(-self._signal(model, rows)))
+
+    def margins(self, artifact_uri: str, model: ModelRef, features: Sequence[str], rows: Rows) -> Margins:
+        """Every member says the same."""
+        self.world.step("margins")
+        card = self.world.cards.get(model.digest)
+        recipe = card.recipe if card else self.world.recipes[model.digest]
+        members = tuple(member.name for member in recipe.blended)
+        shift = (card.shift if card else ()) or (0.0,)
+        return Margins(members, np.repeat(self._signal(model, rows)[:, None], len(members), axis=1), shift)
+
+    def _signal(self, model: ModelRef, rows: Rows) -> NDArray[np.float64]:
         quality = self.world.quality[model.digest]
         seen = abs(quality) * rows.features[:, 0] + np.sqrt(1 - quality**2) * rows.features[:, 1]
         unseen = STRENGTH**2 * (1 - quality**2)
-        signal = STRENGTH * quality * seen / np.sqrt(1 + unseen * np.pi / 8)
-        return 1 / (1 + np.exp(-signal))
+        return np.asarray(STRENGTH * quality * seen / np.sqrt(1 + unseen * np.pi / 8))
 
 
 @dataclass
@@ -358,6 +403,53 @@ class FakeInventory:
         return Removal(removed=tuple(resources))
 
 
+@dataclass
+class FakeBench:
+    world: World
+
+    def read(self, endpoint: str) -> BenchState | None:
+        self.world.step("bench:read")
+        return self.world.bench[-1] if self.world.bench else None
+
+    def write(self, state: BenchState) -> BenchState:
+        self.world.step("bench:write")
+        written = next((one for one in self.world.bench if one.key == state.key), None)
+        if written is not None:
+            return written
+        if state.revision != len(self.world.bench) + 1:
+            raise Conflict(f"revision {state.revision} after {len(self.world.bench)}")
+        self.world.bench.append(state)
+        return state
+
+    def keep_fit(self, fit: Challenger) -> str:
+        self.world.step("bench:fit")
+        return f"{fit.artifact_uri}#kept"
+
+    def keep_part(self, endpoint: str, content: bytes) -> str:
+        self.world.step("bench:part")
+        uri = f"mem:{endpoint}/parts/{sha256(content).hexdigest()}"
+        self.world.files[uri] = content
+        return uri
+
+    def read_part(self, uri: str, sha256: str) -> bytes:
+        return self.world.files[uri]
+
+    def prune(self, endpoint: str) -> int:
+        self.world.step("bench:prune")
+        return 0
+
+
+@dataclass
+class FakeAlarms:
+    world: World
+
+    def send(self, alarm: Alarm) -> bool:
+        self.world.step("alarm")
+        if all(one.id != alarm.id for one in self.world.raised):
+            self.world.raised.append(alarm)
+        return True
+
+
 def fake_platform(world: World, **replaced: Any) -> Platform:
     """All ports in memory; `replaced` puts a real adapter in the place of one."""
     ports: dict[str, Any] = {
@@ -372,5 +464,7 @@ def fake_platform(world: World, **replaced: Any) -> Platform:
         "notifier": FakeNotifier(world),
         "audit": FakeAudit(world),
         "inventory": FakeInventory(world),
+        "bench": FakeBench(world),
+        "alarms": FakeAlarms(world),
     }
     return Platform(**{**ports, **replaced})

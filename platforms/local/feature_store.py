@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from contracts.base import Utc
 from contracts.snapshot import Coverage, DataPolicy, Snapshot, TakeSnapshot, Window
@@ -23,11 +25,11 @@ from contracts.training import DatasetRef
 from platforms.errors import Corrupt, Unavailable
 from platforms.local import feature_query as query
 from platforms.local.dataset import ROWS, SEAL, Seal, doubles, matrix, read_dataset
-from platforms.local.feature_table import EVENT_TIME, ID, FeatureTable
+from platforms.local.feature_table import EVENT_TIME, ID, LABEL_TIME, FeatureTable
 from platforms.local.files import fsync_folder, key_folder, read_json, write_contract
 from platforms.local.staging import staged
 from platforms.local.tagged import TAGS, Tagged
-from platforms.ports import Rows
+from platforms.ports import Labels, Rows
 from policies.coverage import shortfalls
 
 SNAPSHOT: Final = "snapshot.json"
@@ -63,14 +65,21 @@ class LocalFeatureStore:
 
     def rows(self, dataset: DatasetRef, data: DataPolicy, window: Window) -> Rows:
         """The labelled rows with event time in `window`, in event-time order. Raises: NotFound, Corrupt."""
-        table = read_dataset(dataset, [ID, EVENT_TIME, data.label, *data.features])
-        moments = table[EVENT_TIME]
-        inside = pc.and_(pc.greater_equal(moments, pa.scalar(window.start)), pc.less(moments, pa.scalar(window.end)))
-        chosen = table.filter(inside)
+        chosen = _within(read_dataset(dataset, [ID, EVENT_TIME, data.label, *data.features]), window)
         return Rows(
             ids=chosen[ID].to_numpy().astype(str),
-            event_time=chosen[EVENT_TIME].cast(pa.timestamp("us")).to_numpy(),
+            event_time=_moments(chosen[EVENT_TIME]),
             features=matrix(chosen, data.features),
+            label=doubles(chosen[data.label]),
+        )
+
+    def labels(self, dataset: DatasetRef, data: DataPolicy, window: Window) -> Labels:
+        """Labels of the same rows, with their times. Raises: NotFound, Corrupt."""
+        chosen = _within(read_dataset(dataset, [ID, EVENT_TIME, LABEL_TIME, data.label]), window)
+        return Labels(
+            ids=chosen[ID].to_numpy().astype(str),
+            event_time=_moments(chosen[EVENT_TIME]),
+            known_at=_moments(chosen[LABEL_TIME]),
             label=doubles(chosen[data.label]),
         )
 
@@ -100,6 +109,15 @@ class LocalFeatureStore:
             fingerprint=content,
         )
         write_contract(staging / SNAPSHOT, snapshot)
+
+
+def _within(table: pa.Table, window: Window) -> pa.Table:
+    moments = table[EVENT_TIME]
+    return table.filter(pc.and_(pc.greater_equal(moments, pa.scalar(window.start)), pc.less(moments, pa.scalar(window.end))))
+
+
+def _moments(column: pa.ChunkedArray) -> NDArray[np.datetime64]:
+    return np.asarray(column.cast(pa.timestamp("us")).to_numpy())
 
 
 def window_of(request: TakeSnapshot, days: Sequence[date]) -> tuple[Window, Utc]:

@@ -34,7 +34,7 @@ MIN_AGE = timedelta(hours=1)
 PATIENCE = timedelta(seconds=0.5)
 """How long a job's lock is waited for before the job counts as running."""
 
-_PLACES = (*TAGGED, "registry/*", "evidence/*/*", "manifests/*", "outbox", "features/*/day=*", "capture/*/day=*")
+_PLACES = (*TAGGED, "registry/*", "evidence/*/*", "manifests/*", "outbox", "features/*/day=*", "capture/*/day=*", "bench/*/*")
 _UNKNOWN = Tags(endpoint="unknown", incident="", team="unknown", cost_center="unknown")
 _ID = re.compile(
     rf"(?:{'|'.join(TAGGED)})/[0-9a-f]{{16}}"

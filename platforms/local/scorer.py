@@ -12,7 +12,7 @@ from contracts.training import ModelRef
 from learning.artifact import Model
 from platforms.errors import Invalid
 from platforms.local.artifact_file import artifact_path, load_model
-from platforms.ports import Rows
+from platforms.ports import Margins, Rows
 
 _KEPT: Final = 8
 """Loaded models; a champion and a few challengers are asked for again and again."""
@@ -36,11 +36,16 @@ class LocalScorer:
             Invalid: the rows lack a feature of the model, or don't have a column for each name.
         """
         loaded = self._model(artifact_uri, model.digest)
-        if missing := [name for name in loaded.features if name not in features]:
-            raise Invalid(f"model {model.digest[:12]} wants the features {', '.join(missing)}; got {', '.join(features)}")
-        if rows.features.shape != (len(rows), len(features)):
-            raise Invalid(f"{len(features)} features are named for an array of shape {rows.features.shape} and {len(rows)} rows")
-        return loaded.score(rows.features[:, [list(features).index(name) for name in loaded.features]])
+        return loaded.score(_columns(loaded, model, features, rows))
+
+    def margins(self, artifact_uri: str, model: ModelRef, features: Sequence[str], rows: Rows) -> Margins:
+        """What each member says before blend and shift. Raises as `score`."""
+        loaded = self._model(artifact_uri, model.digest)
+        matrix = _columns(loaded, model, features, rows)
+        outputs = loaded.artifact.outputs
+        shape = (len(rows), len(loaded.artifact.members)) + ((outputs,) if outputs > 1 else ())
+        found = np.stack(loaded.margins(matrix), axis=1) if len(rows) else np.empty(shape)
+        return Margins(tuple(member.name for member in loaded.artifact.members), found, loaded.artifact.shift)
 
     def _model(self, uri: str, digest: str) -> Model:
         """The model, loaded and checked once while it is kept."""
@@ -51,3 +56,12 @@ class LocalScorer:
             while len(self._models) > _KEPT:
                 self._models.popitem(last=False)
             return found
+
+
+def _columns(loaded: Model, model: ModelRef, features: Sequence[str], rows: Rows) -> NDArray[np.float64]:
+    """The columns that the model was trained on, in its order. Raises: Invalid."""
+    if missing := [name for name in loaded.features if name not in features]:
+        raise Invalid(f"model {model.digest[:12]} wants the features {', '.join(missing)}; got {', '.join(features)}")
+    if rows.features.shape != (len(rows), len(features)):
+        raise Invalid(f"{len(features)} features are named for an array of shape {rows.features.shape} and {len(rows)} rows")
+    return rows.features[:, [list(features).index(name) for name in loaded.features]]
