@@ -11,7 +11,8 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from contracts.fleet import Fleet
+from contracts.bench import Judging
+from contracts.fleet import EndpointPolicy, Fleet
 from runtime.declared_file import DeclaredFileError, Mistaken, document_of, parsed
 from runtime.fleet_schema import render
 from runtime.fleet_yaml import Document, Problem, Unreadable
@@ -58,8 +59,14 @@ def _ahead(document: Document, fleet: Fleet) -> Iterator[Problem]:
                 yield Problem(line, document.shown(path, node), "is not carried out by the loop yet; leave it out")
 
 
-def _asks(policy: BaseModel, field: Sequence[str]) -> bool:
-    """Whether the field has another value than its default."""
+def _asks(policy: EndpointPolicy, field: Sequence[str]) -> bool:
+    """Whether the field has another value than its default; the shadow bench's own recipe brings its blends along."""
+    if field[-1] == "blends" and policy.training.judging is Judging.SHADOW:
+        return False
+    return _differs(policy, field)
+
+
+def _differs(policy: BaseModel, field: Sequence[str]) -> bool:
     for name in field[:-1]:
         policy = getattr(policy, name)
     return bool(getattr(policy, field[-1]) != type(policy).model_fields[field[-1]].get_default(call_default_factory=True))
