@@ -1,26 +1,21 @@
 """Put a model into service, go back, and make serving agree with the manifest. The manifest is the truth."""
 
-import time
 from collections.abc import Sequence
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.failures import translated
+from activities.landing import LAND_SECONDS, Landing, lineage_after
 from contracts.rollout import Deployment, DeployModel, Manifest, PromoteChallenger, Promotion, RollBack
 from contracts.training import ModelCard, ModelRef, ModelStatus
 from platforms.errors import Conflict, NotFound
 from platforms.ports import Platform
 
-LAND_SECONDS = 120.0
-"""How long instances may take to answer with another model before the step fails and is tried again."""
-
 
 class PromotionActivities:
     def __init__(self, platform: Platform, land_seconds: float = LAND_SECONDS, poll_seconds: float = 0.1) -> None:
         self._platform = platform
-        self._land_seconds = land_seconds
-        self._poll = poll_seconds
+        self._landing = Landing(platform, land_seconds, poll_seconds)
 
     @activity.defn
     @translated
@@ -35,16 +30,11 @@ class PromotionActivities:
         """Register, deploy, see it land, then rewrite manifest and registry: killed anywhere, it ends the same."""
         before = self._platform.manifests.read(request.challenger.model.endpoint)
         if before is not None and before.key == request.key:
-            return self._finish(before)
+            return self._landing.finish(before)
         _expect(before, request)
         card = self._platform.registry.register(_card(request))
-        self._land(DeployModel(key=request.key, model=card.model, serving=request.serving))
-        return self._finish(self._platform.manifests.write(_next_manifest(before, request)))
-
-    def _finish(self, manifest: Manifest) -> Promotion:
-        self._platform.registry.mark(manifest.champion, ModelStatus.CHAMPION)
-        former = ModelRef(endpoint=manifest.endpoint, digest=manifest.lineage[0]) if manifest.lineage else None
-        return Promotion(manifest=manifest, deployment=self._platform.serving.describe(manifest.endpoint), former=former)
+        self._landing.land(DeployModel(key=request.key, model=card.model, serving=request.serving))
+        return self._landing.finish(self._platform.manifests.write(_next_manifest(before, request)))
 
     @activity.defn
     @translated
@@ -57,7 +47,7 @@ class PromotionActivities:
             self._settle(now)
             return now
         target = _target(now, request)
-        self._land(DeployModel(key=request.key, model=target, serving=request.serving))
+        self._landing.land(DeployModel(key=request.key, model=target, serving=request.serving))
         written = self._platform.manifests.write(_backward(now, target, request))
         self._settle(written, bad=now.champion)
         return written
@@ -75,31 +65,7 @@ class PromotionActivities:
         manifest = self._platform.manifests.read(request.endpoint)
         if manifest is None:
             return None
-        return self._land(DeployModel(key=request.key, model=manifest.champion, serving=request.serving))
-
-    def _land(self, request: DeployModel) -> Deployment:
-        """Deploy and wait until every instance answers with the model."""
-        deployment = self._platform.serving.deploy(request)
-        deadline = time.monotonic() + self._land_seconds
-        while not _settled(deployment, request):
-            if time.monotonic() > deadline:
-                raise ApplicationError(f"{_said(deployment)} after {self._land_seconds:.0f} s", type="Unavailable")
-            activity.heartbeat(deployment.ready)
-            time.sleep(self._poll)
-            deployment = self._platform.serving.describe(request.model.endpoint)
-        if deployment.failure is not None and not deployment.landed:
-            raise ApplicationError(f"instances refuse the model: {deployment.failure}", type="Corrupt", non_retryable=True)
-        return deployment
-
-
-def _settled(deployment: Deployment, request: DeployModel) -> bool:
-    if deployment.wanted != request.model.digest:
-        return False
-    return deployment.landed or deployment.failure is not None
-
-
-def _said(deployment: Deployment) -> str:
-    return f"{deployment.ready} of {deployment.instances} instances of {deployment.endpoint} answer with the wanted model"
+        return self._landing.land(DeployModel(key=request.key, model=manifest.champion, serving=request.serving))
 
 
 def _expect(before: Manifest | None, request: PromoteChallenger) -> None:
@@ -128,7 +94,7 @@ def _card(request: PromoteChallenger) -> ModelCard:
 
 
 def _next_manifest(before: Manifest | None, request: PromoteChallenger) -> Manifest:
-    lineage = (before.champion.digest, *before.lineage)[:20] if before else ()
+    lineage = lineage_after(before) if before else ()
     return Manifest(
         endpoint=request.challenger.model.endpoint,
         revision=before.revision + 1 if before else 1,

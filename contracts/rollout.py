@@ -77,6 +77,8 @@ class Manifest(Contract):
     promoted_as_of: Utc
     served_from: Utc | None = None
     """Data time from which this revision has served, where that is not `promoted_as_of`: a recalibration doesn't promote anew."""
+    recalibration: bool = False
+    """Only the shift changed: same members as the revision before; the card's `derived_from` names the model they come from."""
     key: str
     """Idempotency key of the write that made this revision."""
 
@@ -124,8 +126,32 @@ class PromoteChallenger(Contract):
     features: tuple[str, ...]
 
 
+class RecalibrateChampion(Contract):
+    """Put the champion into service with another shift. Killed anywhere, done again, it ends the same."""
+
+    key: str
+    champion: ModelRef
+    """For which the shift was found; another one by now is a conflict."""
+    shift: tuple[float, ...]
+    """Instead of the present one: one number, or one for each class."""
+    incident: str
+    as_of: Utc
+    serving: ServingPolicy
+
+
+class UndoRecalibration(Contract):
+    """Take a recalibration back that broke off, however far it had come."""
+
+    key: str
+    recalibration: str
+    """Its key."""
+    endpoint: EndpointName
+    incident: str
+    serving: ServingPolicy
+
+
 class Promotion(Contract):
-    """A landed promotion."""
+    """A landed promotion, or a landed recalibration."""
 
     manifest: Manifest
     deployment: Deployment
