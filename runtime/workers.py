@@ -16,6 +16,7 @@ from activities.evaluation import EvaluationActivities
 from activities.following import FollowActivities
 from activities.gate import GateActivities
 from activities.promotion import PromotionActivities
+from activities.recalibration import RecalibrationActivities
 from activities.snapshot import SnapshotActivities
 from activities.training import TrainingActivities
 from platforms.ports import Platform
@@ -34,7 +35,7 @@ GRACE = timedelta(seconds=20)
 
 def main_activities(platform: Platform, client: Client) -> list[Callable[..., Any]]:
     """Every step but training."""
-    promotion, bake = PromotionActivities(platform), BakeActivities(platform)
+    promotion, bake, recalibration = PromotionActivities(platform), BakeActivities(platform), RecalibrationActivities(platform)
     return [
         SnapshotActivities(platform).take_snapshot,
         EvaluationActivities(platform).evaluate_challenger,
@@ -43,6 +44,8 @@ def main_activities(platform: Platform, client: Client) -> list[Callable[..., An
         promotion.promote_challenger,
         promotion.roll_back,
         promotion.restore_serving,
+        recalibration.recalibrate_champion,
+        recalibration.undo_recalibration,
         bake.bake,
         bake.watch_promotion,
         AuditActivities(platform).record,
