@@ -38,6 +38,8 @@ class BenchPart(Contract):
     """The fit that scored them; None where there was none, so that only the champion's say is in it."""
     fit: Sha256 | None = None
     """Digest of that fit's artifact."""
+    added: Utc
+    """The turn that added it: late labels bring rows of older periods."""
 
 
 class Shift(Contract):
@@ -119,6 +121,8 @@ class BenchState(Contract):
     """Idempotency key of the write that made this revision."""
     settings: str = ""
     """Digest of what the record is a record of: recipe, features, task, table, period. Another one starts a new record."""
+    advised_from: Utc | None = None
+    """Turns before this one only warm the record up; they are not judged."""
     reached: Utc | None = None
     """The last turn that was done."""
     dataset: Sha256 | None = None
@@ -152,7 +156,9 @@ class BenchPlan(Contract):
     """Turns in order, the oldest first; no more than one run may do."""
     later: int = 0
     """Turns that are due as well and have to wait for the next run."""
+    advised_from: Utc | None = None
     reached: Utc | None = None
+    settings: str = ""
     unraised: Alarm | None = None
     """The last turn's alarm, where the bridge has not taken it yet."""
     champion: Sha256 | None = None
@@ -198,9 +204,12 @@ class KeepTurn(Contract):
     as_of: Utc
     dataset: Sha256
     fit: BenchFit | None
-    """None where nothing new had become known, so that the last fit stays."""
+    """Its artifact still lies with the training job. None where nothing new had become known, so that the last fit stays."""
     advice: BenchAdvice | None
     rows: int
+    advised_from: Utc
+    seconds: float = 0.0
+    cost_usd: float = 0.0
     final: bool
     """The newest turn that is due: only its verdict calls for an alarm, an older one's would be late."""
 

@@ -11,6 +11,8 @@ from policies.prequential import Bench, reach
 
 _ANCHOR = datetime(1970, 1, 5, tzinfo=UTC)
 """A Monday: turns of a week fall on Mondays, 00:00 UTC, whenever the first run came."""
+MOST_TURNS = 30
+"""One run takes so many turns at most; the next one goes on."""
 LATE = 4
 """A fit is kept for rows whose label comes up to so many label delays after its period ..."""
 

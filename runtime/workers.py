@@ -11,6 +11,7 @@ from temporalio.worker import Worker
 
 from activities.audit import AuditActivities, NoticeActivities
 from activities.bake import BakeActivities
+from activities.bench import BenchActivities
 from activities.cleanup import CleanupActivities
 from activities.evaluation import EvaluationActivities
 from activities.following import FollowActivities
@@ -35,7 +36,8 @@ GRACE = timedelta(seconds=20)
 
 def main_activities(platform: Platform, client: Client) -> list[Callable[..., Any]]:
     """Every step but training."""
-    promotion, bake, recalibration = PromotionActivities(platform), BakeActivities(platform), RecalibrationActivities(platform)
+    promotion, bake, bench = PromotionActivities(platform), BakeActivities(platform), BenchActivities(platform)
+    recalibration = RecalibrationActivities(platform)
     return [
         SnapshotActivities(platform).take_snapshot,
         EvaluationActivities(platform).evaluate_challenger,
@@ -48,6 +50,11 @@ def main_activities(platform: Platform, client: Client) -> list[Callable[..., An
         recalibration.undo_recalibration,
         bake.bake,
         bake.watch_promotion,
+        bench.plan_bench,
+        bench.score_period,
+        bench.advise_bench,
+        bench.keep_turn,
+        bench.raise_alarm,
         AuditActivities(platform).record,
         NoticeActivities(platform).notify,
         CleanupActivities(platform).clean_up,
