@@ -104,6 +104,10 @@ def _result(compared: Comparison, judgement: Judgement) -> str:
         return "has to gain, too"
     if compared.margin is None:
         return "for information"
+    if judgement.policy.guards == "proven":
+        return (
+            "guard is proven to hold" if compared.held else "guard is not proven to hold: the interval reaches beyond its margin"
+        )
     return "guard holds" if compared.held else "guard fails: worse by more than its margin"
 
 

@@ -108,6 +108,8 @@ class GatePolicy(Declared):
     Those of a regression are shares: of the champion's figure, for `bias` and `explained` of the labels' standard deviation
     and of 1.
     """
+    guards: Literal["point", "proven"] = "point"
+    """A guard holds by its point estimate, or only where its whole interval lies within the margin: that takes more rows."""
     slice_margin: float = Field(default=0.1, gt=0)
     """How much worse the primary may be in any slice, as a share of the champion's figure over all rows."""
     min_slice_rows: int = Field(default=100, ge=2)
@@ -256,6 +258,8 @@ class Judgement(Contract):
     """The same metrics with week-block intervals: weeks depend on each other less than days. Empty for too few weeks."""
     weeks: int = 0
     """Weeks with at least one labelled row."""
+    effective_blocks: int = 0
+    """Blocks of equal size that say as much as the sample's: few, where one day holds most rows."""
     slices: tuple[SliceComparison, ...] = ()
     """Worst gain first, then those that are not evaluable."""
     slices_unlisted: int = 0

@@ -12,12 +12,13 @@ from statistics import NormalDist
 
 import numpy as np
 
-from policies.chance import student
+from policies.chance import student_quantile
 from policies.families import FAMILIES, RowLoss
 from policies.metrics import Floats
 from policies.model_sums import ModelSums, model_sums
 from policies.paired import Days, PairedScores
 
+_NORMAL = NormalDist()
 _CELLS = 2_000_000
 _STEEPEST = 1e6
 
@@ -45,6 +46,8 @@ class BlockMean:
     mean: float
     error: float
     blocks: int
+    effective: int = 0
+    """Blocks of equal size that say as much: a day with nearly all rows makes two weeks of days count as little more than one."""
 
     @property
     def t(self) -> float:
@@ -72,7 +75,7 @@ def gains(
         model_sums(rows.task, rows.label, score, index, threshold) for score in (rows.champion, rows.challenger)
     )
     drawn = [(champion.drawn(w), challenger.drawn(w)) for w in _draws(champion.blocks, champion.columns, resamples, seed)]
-    level = _tail_level(alpha, champion.blocks)
+    level = _tail_level(alpha, effective_blocks(np.bincount(index)))
     directions = FAMILIES[rows.task].higher_is_better
     return {
         name: _gain(name, 1.0 if higher else -1.0, (champion, challenger), drawn, level) for name, higher in directions.items()
@@ -82,15 +85,22 @@ def gains(
 def block_mean(rows: PairedScores, loss: RowLoss, block: Days | None = None) -> BlockMean:
     """Mean gain in `loss`, positive where the challenger is better; at least two blocks.
 
-    A block counts by its rows: the mean is that of the rows, the error that of a ratio of block sums.
+    A block counts by its rows. The error is the jackknife's, each block left out in turn: with blocks of one size it is that
+    of a ratio of block sums, and where one block holds most rows it does not pretend that the others had said the same.
     """
     index = _index(rows.day if block is None else block)
     count = np.bincount(index)
     gain = np.bincount(index, weights=loss(rows.label, rows.champion) - loss(rows.label, rows.challenger))
-    mean = float(gain.sum() / count.sum())
-    blocks = len(count)
-    error = math.sqrt(blocks / (blocks - 1) * float(((gain - mean * count) ** 2).sum())) / float(count.sum())
-    return BlockMean(mean, error, blocks)
+    rows_in_all, blocks = float(count.sum()), len(count)
+    mean = float(gain.sum()) / rows_in_all
+    left_out = (gain - mean * count) / (rows_in_all - count)
+    error = math.sqrt((blocks - 1) / blocks * float((left_out**2).sum()))
+    return BlockMean(mean, error, blocks, effective_blocks(count))
+
+
+def effective_blocks(count: Days) -> int:
+    """How many blocks of equal size weigh as evenly as blocks of these sizes; at least two, so that Student's t is defined."""
+    return max(2, round(float(count.sum()) ** 2 / float((count.astype(np.float64) ** 2).sum())))
 
 
 def day_t(rows: PairedScores, loss: RowLoss) -> float:
@@ -98,9 +108,12 @@ def day_t(rows: PairedScores, loss: RowLoss) -> float:
     return block_mean(rows, loss).t
 
 
-def least_t(declared: float, days: int) -> float:
-    """The t that so few days have to show to be as unlikely by chance as `declared` is for many: 3.5 becomes 4.6 for 14."""
-    return student(declared, days - 1)
+def least_t(declared: float, days: int, family: int = 1) -> float:
+    """The t that so few days have to show to be as unlikely by chance as `declared` is for many: 3.5 becomes 4.6 for 14.
+
+    With `family` comparisons chance is divided by their number.
+    """
+    return student_quantile(_NORMAL.cdf(-declared) / family, days - 1)
 
 
 def _gain(
@@ -138,5 +151,4 @@ def _tail_level(alpha: float, days: int) -> float:
 
     A plain percentile interval of 14 blocks covers 91 % instead of 95 %: it lacks Student's t and divides by n.
     """
-    normal = NormalDist()
-    return normal.cdf(-math.sqrt(days / (days - 1)) * student(normal.inv_cdf(1 - alpha / 2), days - 1))
+    return _NORMAL.cdf(-math.sqrt(days / (days - 1)) * student_quantile(alpha / 2, days - 1))

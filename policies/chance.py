@@ -56,6 +56,8 @@ def student_tail(t: float, freedom: int) -> float:
 @lru_cache(maxsize=4096)
 def student_quantile(level: float, freedom: int) -> float:
     """The t that is exceeded with the probability `level`, in (0, 0.5], to ten digits."""
+    if level == 0.5:  # noqa: PLR2004 - the middle, to the last bit
+        return 0.0
     low, high = 0.0, 1.0
     while student_tail(high, freedom) > level:
         high *= 2
@@ -63,14 +65,6 @@ def student_quantile(level: float, freedom: int) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if student_tail(middle, freedom) > level else (low, middle)
     return high
-
-
-def student(z: float, freedom: int) -> float:
-    """Student's t at the level of the normal quantile `z`, by Cornish and Fisher; within 1 % from 5 degrees of freedom on."""
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + first / freedom + second / freedom**2 + third / freedom**3
 
 
 def holm(chances: Sequence[float]) -> tuple[float, ...]:

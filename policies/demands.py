@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
 
 from contracts.evaluation import PROPER_SCORES, GateKind, GatePolicy
 from contracts.training import Task
 from policies.bootstrap import least_t
-
-_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
@@ -36,9 +33,4 @@ def demands(*, gate: GatePolicy, kind: GateKind, task: Task, blocks: int, family
     if task is not Task.REGRESSION:
         gains[second] = wanted.brier_gain
     corrected = family if kind is GateKind.STRICT else 1
-    return Demands(kind, corrected, gains, least_t(_stricter(wanted.t, corrected), blocks) if blocks > 1 else wanted.t)
-
-
-def _stricter(t: float, family: int) -> float:
-    """The t that chance exceeds `family` times less often, by the normal distribution."""
-    return t if family == 1 else -_NORMAL.inv_cdf(_NORMAL.cdf(-t) / family)
+    return Demands(kind, corrected, gains, least_t(wanted.t, blocks, corrected) if blocks > 1 else wanted.t)

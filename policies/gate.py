@@ -3,10 +3,10 @@
 One primary metric, declared beforehand and a proper score, has to be better by a least effect; the others are guards
 that may not be worse by more than their margin. 'Any of several metrics better' would multiply the chances of a lucky
 rival. Rows are paired and days are the blocks (`policies/bootstrap.py`). Slices are tested together (`policies/slices.py`),
-and several strict rivals, or looks, correct each other by Holm (`judge_several`).
+and a strict rival that is the best of several, or not the first, is held to Holm's share of chance (`family`).
 
-A guard is held on its point estimate, not on its interval: a proof of 'not worse by more than the margin' would need
-rows that a small endpoint does not have (`policies/findings.py` has the figures).
+A guard is held on its point estimate unless the policy says `guards: proven`: a proof of 'not worse by more than the margin'
+needs rows that a small endpoint does not have (`policies/findings.py` has the figures).
 """
 
 from collections.abc import Iterator, Mapping
@@ -61,7 +61,7 @@ def judge(
         holdout=sample,
         replayed=replayed,
         gate=gate,
-        demands=demands(gate=gate, kind=kind, task=holdout.task, blocks=sample.mean.blocks, family=family),
+        demands=demands(gate=gate, kind=kind, task=holdout.task, blocks=sample.mean.effective, family=family),
         margins={} if first else sample.margins(gate),
         weeks=weeks_since_promotion,
         stability={}
@@ -140,10 +140,11 @@ def _judgement(case: _Case, evidence_digest: str) -> Judgement:
         policy=case.gate,
         task=sample.family.task,
         least_t=case.demands.t if sample.found else None,
-        p=student_tail(sample.t, sample.mean.blocks - 1) if sample.found else None,
+        p=student_tail(sample.t, sample.mean.effective - 1) if sample.found else None,
         family=case.demands.family,
         weekly=sample.weekly(),
         weeks=sample.weeks,
+        effective_blocks=sample.mean.effective,
         slices=case.slices.listed,
         slices_unlisted=case.slices.unlisted,
         slices_not_evaluable=case.slices.not_evaluable,
@@ -162,7 +163,7 @@ def _findings(case: _Case) -> Iterator[Finding]:
         return
     yield from findings.on_primary(case.holdout, case.gate, case.demands)
     yield from findings.on_urgency(case.holdout, case.gate, case.demands.kind, case.weeks)
-    yield from findings.on_guards(case.holdout, case.margins, case.gate.alpha)
+    yield from findings.on_guards(case.holdout, case.margins, case.gate)
     yield from findings.on_replay(case.replayed, case.holdout, case.gate, case.margins)
     yield from findings.on_shift(case.stability, case.requests, case.gate)
     if case.first:

@@ -17,7 +17,7 @@ def power_shown(*, sample: Sample, gate: GatePolicy, least_t: float, least_relat
         return None
     error, champion = sample.mean.error, sample.primary.champion
     least = max(least_t * error, least_relative * champion)
-    gain = least + student_quantile(1 - gate.power, sample.mean.blocks - 1) * error
+    gain = least + student_quantile(1 - gate.power, sample.mean.effective - 1) * error
     relative = gain / champion if champion > 0 else 0.0
     return Power(
         probability=gate.power,

@@ -121,11 +121,11 @@ def _comparison(name: str, gain: Gain, margin: float | None, gate: GatePolicy) -
         low=gain.low,
         high=gain.high,
         margin=margin,
-        held=margin is None or within(gain, margin),
+        held=margin is None or within(gain.low if gate.guards == "proven" else gain.gain, gain, margin),
         dry=name in gate.dry,
     )
 
 
-def within(gain: Gain, margin: float) -> bool:
-    """Whether a guard holds: its gain is no worse than minus its margin, but for rounding."""
-    return gain.gain >= -margin - gain.rounding - 1e-12 * margin
+def within(figure: float, gain: Gain, margin: float) -> bool:
+    """Whether a guard's gain, or the low end of it, is no worse than minus its margin, but for rounding."""
+    return figure >= -margin - gain.rounding - 1e-12 * margin

@@ -49,6 +49,8 @@ class _Sums:
     blocks: Days
     champion: Floats
     challenger: Floats
+    effective: Days
+    """Blocks of equal size that say as much."""
     error: Floats
     """Standard error of the gain; infinite for a single block."""
 
@@ -61,7 +63,7 @@ class _Slice:
     value: str
     rows: int
     days: int
-    blocks: int
+    effective: int
     champion: float
     challenger: float
     error: float
@@ -71,14 +73,14 @@ class _Slice:
         return self.champion - self.challenger
 
     def low(self, level: float) -> float:
-        return self.gain - student_quantile(level, self.blocks - 1) * self.error
+        return self.gain - student_quantile(level, self.effective - 1) * self.error
 
     def harm(self, margin: float) -> float:
         """Chance of so low a gain if the slice were worse by exactly the margin."""
         excess = -(self.gain + margin)
         if self.error <= abs(excess) * 1e-9:
             return float(excess <= 0)
-        return student_tail(excess / self.error, self.blocks - 1)
+        return student_tail(excess / self.error, self.effective - 1)
 
 
 def compare_slices(*, sample: Sample, slices: Mapping[str, Values], gate: GatePolicy) -> SliceFindings:
@@ -137,9 +139,9 @@ def _sums(feature: str, values: Values, sample: Sample) -> _Sums:
     champion, challenger = loss(rows.label, rows.champion), loss(rows.label, rows.challenger)
     count = np.bincount(index)
     before, after = (np.bincount(index, weights=part) / count for part in (champion, challenger))
-    error, blocks = _errors(index, sample.block, champion - challenger, before - after)
+    error, blocks, effective = _errors(index, sample.block, champion - challenger, before - after)
     owner, _ = _cells(index, rows.day)
-    return _Sums(feature, names, count, np.bincount(owner), blocks, before, after, error)
+    return _Sums(feature, names, count, np.bincount(owner), blocks, before, after, effective, error)
 
 
 def _cells(index: Days, block: Days) -> tuple[Days, Days]:
@@ -150,14 +152,15 @@ def _cells(index: Days, block: Days) -> tuple[Days, Days]:
     return cells // width, cell.astype(np.int64)
 
 
-def _errors(index: Days, block: Days, gain: Floats, mean: Floats) -> tuple[Floats, Days]:
-    """Standard error of each slice's mean gain, and its blocks, over the cells of slice and block that have rows."""
+def _errors(index: Days, block: Days, gain: Floats, mean: Floats) -> tuple[Floats, Days, Days]:
+    """The jackknife's error of each slice's mean gain, its blocks, and as how many they count, over the cells that have rows."""
     owner, cell = _cells(index, block)
-    count = np.bincount(cell)
-    off = np.bincount(cell, weights=gain) - mean[owner] * count
-    blocks = np.bincount(owner)
-    square = np.bincount(owner, weights=off**2) * blocks / np.maximum(blocks - 1, 1)
-    return np.where(blocks > 1, np.sqrt(square) / np.bincount(owner, weights=count), np.inf), blocks
+    count, blocks = np.bincount(cell), np.bincount(owner)
+    rows = np.bincount(owner, weights=count)
+    left_out = (np.bincount(cell, weights=gain) - mean[owner] * count) / np.maximum(rows[owner] - count, 1)
+    square = np.bincount(owner, weights=left_out**2) * (blocks - 1) / blocks
+    even = np.rint(rows**2 / np.bincount(owner, weights=count.astype(np.float64) ** 2)).astype(np.int64)
+    return np.where(blocks > 1, np.sqrt(square), np.inf), blocks, np.maximum(even, 2)
 
 
 def _named(values: Values) -> tuple[list[str], Days]:
@@ -181,7 +184,7 @@ def _evaluable(sums: _Sums, gate: GatePolicy) -> Iterator[_Slice]:
             value=sums.values[i],
             rows=int(sums.rows[i]),
             days=int(sums.days[i]),
-            blocks=int(sums.blocks[i]),
+            effective=int(sums.effective[i]),
             champion=float(sums.champion[i]),
             challenger=float(sums.challenger[i]),
             error=float(sums.error[i]),

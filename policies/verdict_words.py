@@ -76,7 +76,7 @@ def _opening(verdict: Verdict, primary: Gain) -> str:
     if verdict is Verdict.PROMOTE:
         return "The challenger is better" if primary.low > 0 else "The challenger is probably better"
     if verdict is Verdict.REGRESS:
-        return "The challenger is worse"
+        return "The challenger is worse" if primary.gain <= primary.rounding else "The challenger gains and breaks a guard"
     return "The comparison is not clear"
 
 
