@@ -9,8 +9,9 @@ from temporalio import activity
 from activities.failures import translated
 from activities.predictions import Part, Scores, encode
 from contracts.evaluation import EvaluateChallenger, Evidence
-from contracts.snapshot import Window
-from contracts.training import Challenger
+from contracts.snapshot import DataPolicy, Window
+from contracts.training import Challenger, ModelCard, Task
+from platforms.errors import Invalid
 from platforms.ports import Platform, Rows
 
 
@@ -24,7 +25,7 @@ class EvaluationActivities:
         """Files are named by their content: a repeat that sees more traffic leaves the first one's evidence alone."""
         window = compared_window(request)
         holdout, replay = self._holdout(request, window), self._replay(request, window)
-        predictions = encode(holdout, replay)
+        predictions = encode(holdout, replay, _slices(request, holdout.rows))
         manifest = _evidence_manifest(request, predictions)
         digest = sha256(manifest).hexdigest()
         uri = self._keep(request, f"predictions-{digest[:16]}.parquet", predictions)
@@ -58,11 +59,37 @@ class EvaluationActivities:
         return self._platform.scorer.score(fitted.artifact_uri, fitted.model, request.data.features, rows)
 
     def _champion_scores(self, request: EvaluateChallenger, rows: Rows) -> Scores:
-        """With no champion yet, the constant base rate of the challenger's training rows stands in for it."""
+        """With no champion yet, what the challenger's training labels alone would answer stands in for it."""
         card = request.champion
         if card is None:
-            return np.full(len(rows), request.challenger.base_rate)
+            return _constant(request.challenger, request.data, len(rows))
+        _check_task(card, request.data)
         return self._platform.scorer.score(card.artifact_uri, card.model, request.data.features, rows)
+
+
+def _constant(challenger: Challenger, data: DataPolicy, rows: int) -> Scores:
+    """The base rate, the shares of the classes or the mean, the same for every row."""
+    if data.task is Task.MULTICLASS:
+        return np.tile(np.array(challenger.baseline), (rows, 1))
+    return np.full(rows, challenger.base_rate if data.task is Task.BINARY else challenger.baseline[0])
+
+
+def _check_task(card: ModelCard, data: DataPolicy) -> None:
+    """Raises: Invalid (the fleet file asks another question now than the champion answers)."""
+    if (card.task, card.classes) != (data.task, data.classes):
+        before, now = (
+            f"{task.value} {list(classes) or ''}".strip()
+            for task, classes in ((card.task, card.classes), (data.task, data.classes))
+        )
+        raise Invalid(
+            f"the champion {card.model.digest[:12]} was trained for {before}, the fleet file says {now}: they can't be compared; "
+            "give the new task an endpoint of its own, or take the old one back"
+        )
+
+
+def _slices(request: EvaluateChallenger, rows: Rows) -> dict[str, Scores]:
+    """The values of the slicing features, beside the scores of the same rows."""
+    return {name: rows.features[:, request.data.features.index(name)] for name in request.data.slices}
 
 
 def compared_window(request: EvaluateChallenger) -> Window:
@@ -76,7 +103,7 @@ def compared_window(request: EvaluateChallenger) -> Window:
 
 def _evidence_manifest(request: EvaluateChallenger, predictions: bytes) -> bytes:
     """What the verdict rests on, by digest. The SHA-256 of these bytes is the evidence digest that a decision names."""
-    facts = {
+    facts: dict[str, object] = {
         "endpoint": request.endpoint,
         "incident": request.incident,
         "predictions_sha256": sha256(predictions).hexdigest(),
@@ -86,4 +113,6 @@ def _evidence_manifest(request: EvaluateChallenger, predictions: bytes) -> bytes
         "refit": request.refit.model.digest,
         "threshold": request.threshold,
     }
+    if request.data.task is not Task.BINARY:
+        facts |= {"task": request.data.task.value, "classes": list(request.data.classes)}
     return json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()

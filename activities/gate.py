@@ -4,8 +4,9 @@ from temporalio import activity
 
 from activities import diagnostics
 from activities.failures import translated
-from activities.predictions import Predictions, decode
+from activities.predictions import Predictions, Scores, decode
 from contracts.evaluation import JudgeEvidence, Judgement, Verdict
+from platforms.errors import Corrupt
 from platforms.ports import Platform
 from policies import gate, refit
 
@@ -17,7 +18,7 @@ class GateActivities:
     @activity.defn
     @translated
     def judge_evidence(self, request: JudgeEvidence) -> Judgement:
-        predictions = decode(self._evidence.read(request.evidence.uri))
+        predictions = decode(self._evidence.read(request.evidence.uri), request.task)
         judgement = judged(request, predictions)
         return judgement.model_copy(update={"report_uri": self._report(request, judgement, predictions)})
 
@@ -31,6 +32,8 @@ class GateActivities:
             endpoint=request.endpoint,
             incident=request.incident,
             alarms=request.alarms,
+            threshold=request.threshold,
+            classes=request.classes,
         )
         mark = request.evidence.digest[:16]
         uris = {
@@ -55,7 +58,15 @@ def _verdict(request: JudgeEvidence, predictions: Predictions) -> Judgement:
         challenger_trained_through=request.challenger_trained_through,
         weeks_since_promotion=request.weeks_since_promotion,
         evidence_digest=request.evidence.digest,
+        slices=_slices(request, predictions),
     )
+
+
+def _slices(request: JudgeEvidence, predictions: Predictions) -> dict[str, Scores]:
+    """Raises: Corrupt (the evidence lacks the values of a declared slice)."""
+    if missing := [name for name in request.slices if name not in predictions.slices]:
+        raise Corrupt(f"the evidence file holds no values of the slices {', '.join(missing)}: evaluate again")
+    return {name: predictions.slices[name] for name in request.slices}
 
 
 def _with_refit(judgement: Judgement, request: JudgeEvidence, predictions: Predictions) -> Judgement:
@@ -65,6 +76,8 @@ def _with_refit(judgement: Judgement, request: JudgeEvidence, predictions: Predi
         refit=predictions.refit_on_replay,
         threshold=request.threshold,
         max_disagreement=request.gate.max_refit_disagreement,
+        task=request.task,
+        noise=request.gate.churn_noise,
     )
     if report.agrees or judgement.verdict is not Verdict.PROMOTE:
         return judgement.model_copy(update={"refit": report})

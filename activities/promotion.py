@@ -89,6 +89,9 @@ def _card(request: PromoteChallenger) -> ModelCard:
         base_rate=challenger.base_rate,
         dataset_sha256=challenger.dataset_sha256,
         incident=request.incident,
+        task=challenger.task,
+        classes=challenger.classes,
+        threshold=challenger.threshold,
         reference=request.reference,
     )
 

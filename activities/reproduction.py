@@ -130,7 +130,7 @@ class _Again:
             self._unchecked("verdict", "judgement", "the record holds no judgement")
             return
         self.say("judging the kept predictions again")
-        self.checks.extend(self._without_weeks(self._judged(judged(request, decode(found.predictions)))))
+        self.checks.extend(self._without_weeks(self._judged(judged(request, decode(found.predictions, request.task)))))
 
     def _judged(self, judgement: Judgement) -> Iterator[Check]:
         return compared("verdict", "judgement", self.recorded.facts["judgement"], judgement, but=_SET_BY_THE_GATE)

@@ -164,7 +164,7 @@ class EvaluateChallenger(Contract):
     incident: str
     snapshot: Snapshot
     champion: ModelCard | None
-    """None at the first promotion: the challenger is then held against the constant base rate."""
+    """None at the first promotion: the challenger is then held against its baseline, which is the same for every row."""
     challenger: Challenger
     """The judged fit: it saw nothing of the holdout."""
     refit: Challenger
@@ -219,6 +219,8 @@ class JudgeEvidence(Contract):
     task: Task = Task.BINARY
     classes: tuple[str, ...] = ()
     """Names of the classes of a multiclass task."""
+    slices: tuple[str, ...] = ()
+    """Features by whose values the models are also compared; the evidence holds them."""
 
 
 class Judgement(Contract):

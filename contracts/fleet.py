@@ -8,11 +8,12 @@ from pydantic import Field, model_validator
 
 from contracts.base import Declared, Duration, EndpointName
 from contracts.bench import BenchPolicy, Judging, shadow_recipe
-from contracts.evaluation import PROPER_SCORES, GatePolicy
+from contracts.evaluation import GatePolicy
 from contracts.monitor import MonitorPolicy
 from contracts.review import ReviewPolicy
 from contracts.rollout import RolloutPolicy, ServingPolicy
 from contracts.snapshot import DataPolicy
+from contracts.task_rules import misfits
 from contracts.training import Recipe
 
 
@@ -90,9 +91,8 @@ class EndpointPolicy(Declared):
             raise ValueError(f"categorical names {sorted(unknown)}, which data.features doesn't list")
         if self.data.label in self.data.features:
             raise ValueError(f"the label {self.data.label!r} can't be one of data.features")
-        proper = PROPER_SCORES[self.data.task]
-        if self.gate.primary not in (*proper, GatePolicy().primary):
-            raise ValueError(f"gate.primary of a {self.data.task.value} task is one of {', '.join(proper)}")
+        if wrong := "; ".join(misfits(self.data.task, self.gate, self.serving)):
+            raise ValueError(wrong)
         return self
 
 

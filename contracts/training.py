@@ -168,10 +168,19 @@ class Challenger(Contract):
     """No row at or after this moment was used."""
     rows: int
     positives: int
+    """Rows with label 1; 0 unless the task is binary."""
     base_rate: float = Field(ge=0, le=1)
+    """Their share; 0 unless the task is binary."""
     seconds: float = 0.0
     cost_usd: float = 0.0
     dataset_sha256: Sha256
+    task: Task = Task.BINARY
+    classes: tuple[str, ...] = ()
+    threshold: float | None = None
+    """The artifact's own."""
+    baseline: tuple[float, ...] = ()
+    """What a model would answer that knows its training labels alone: the share of each class, or their mean. Empty for a
+    binary task, whose `base_rate` says it."""
 
 
 class JobPhase(StrEnum):
@@ -210,8 +219,13 @@ class ModelCard(Contract):
     trained_through: Utc
     rows: int
     base_rate: float
+    """Share of label 1 among its training rows; 0 unless the task is binary."""
     dataset_sha256: Sha256
     incident: str
+    task: Task = Task.BINARY
+    classes: tuple[str, ...] = ()
+    threshold: float | None = None
+    """Score from which its binary answer is 1; None leaves it to the deployment."""
     status: ModelStatus = ModelStatus.PENDING
     reference: dict[str, float] = Field(default_factory=dict)
     """The metrics its recipe reached at the gate: what the monitor holds live quality against."""

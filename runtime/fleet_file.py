@@ -21,8 +21,6 @@ _AHEAD: Final = (
     ("training", "judging"),
     ("training", "bench"),
     ("training", "recipe", "blends"),
-    ("data", "task"),
-    ("data", "slices"),
 )
 """Fields whose words are settled and which the running loop does not carry out yet: taken in silence, they would mislead."""
 

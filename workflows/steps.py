@@ -34,7 +34,7 @@ from contracts.rollout import (
     WatchReport,
 )
 from contracts.snapshot import Snapshot, TakeSnapshot
-from contracts.training import Challenger, ModelCard, Purpose, Tags, TrainChallenger
+from contracts.training import Challenger, ModelCard, Purpose, Tags, Task, TrainChallenger
 from workflows import options
 
 
@@ -91,6 +91,9 @@ class Steps:
             features=self._policy.data.features,
             label=self._policy.data.label,
             recipe=training.recipe,
+            task=self._policy.data.task,
+            classes=self._policy.data.classes,
+            threshold=self._policy.serving.threshold if self._policy.data.task is Task.BINARY else None,
             end=snapshot.cut if purpose is Purpose.JUDGE else snapshot.as_of,
             tags=self.tags,
             max_runtime=training.max_runtime,
@@ -140,6 +143,9 @@ class Steps:
             challenger_trained_through=judged.trained_through,
             weeks_since_promotion=self._request.weeks_since_promotion,
             snapshot=snapshot,
+            task=self._policy.data.task,
+            classes=self._policy.data.classes,
+            slices=self._policy.data.slices,
             alarms=tuple(f"{a.kind.value} from {a.source}: {a.message}"[:300] for a in self._request.alarms[:20]),
         )
         self._keep("judge", request, apart={"snapshot", "evidence"})

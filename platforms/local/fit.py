@@ -5,13 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.training import MemberRecipe, Task, TrainChallenger
 from learning.artifact import Member
 from learning.fit import Unfit, fit_member
-from learning.rows import LabelledRows
+from learning.rows import Floats, LabelledRows
 from platforms.errors import TrainingFailed
 from platforms.local.dataset import doubles, matrix, read_dataset
 from platforms.local.feature_table import EVENT_TIME, LABEL_TIME
@@ -28,6 +29,8 @@ class Trained:
     rows: int
     positives: int
     """0 unless the task is binary."""
+    baseline: tuple[float, ...]
+    """Share of each class, or mean of the labels; empty where the task is binary."""
     skipped: tuple[str, ...]
     """A sentence for each member that could not be trained."""
 
@@ -47,7 +50,17 @@ def train(job: TrainChallenger, say: Callable[[str], None]) -> Trained:
     widest = max((rows.within(member.horizon, job.end) for member in texts), key=len)
     members = tuple(Member(name=member.name, trees=trees) for member, trees in texts.items())
     positives = int(widest.label.sum()) if job.task is Task.BINARY else 0
-    return Trained(members, len(widest), positives, tuple(skipped))
+    return Trained(members, len(widest), positives, _baseline(widest.label, job), tuple(skipped))
+
+
+def _baseline(label: Floats, job: TrainChallenger) -> tuple[float, ...]:
+    """What a model would answer that knows these labels and no feature."""
+    if job.task is Task.BINARY:
+        return ()
+    if job.task is Task.REGRESSION:
+        return (float(label.mean()),)
+    counts = np.bincount(label.astype(np.int64), minlength=len(job.classes))
+    return tuple((counts / len(label)).tolist())
 
 
 def _fitted(

@@ -93,9 +93,10 @@ def _train(job: TrainChallenger, folder: JobFolder) -> None:
         if "bad_alloc" in str(error):
             raise MemoryError from error
         raise TrainingFailed(f"LightGBM refuses the data or the settings: {str(error).splitlines()[0]}") from error
-    path, digest = write_model(folder.path, _artifact(job, trained))
+    artifact = _artifact(job, trained)
+    path, digest = write_model(folder.path, artifact)
     note = "; ".join([f"{len(trained.members)} of {len(job.recipe.blended)} members trained", *trained.skipped])
-    write_contract(folder.result, Result(challenger=_challenger(job, trained, path, digest), note=note))
+    write_contract(folder.result, Result(challenger=_challenger(job, trained, artifact, path=path, digest=digest), note=note))
 
 
 def _artifact(job: TrainChallenger, trained: "Trained") -> "Artifact":
@@ -111,7 +112,7 @@ def _artifact(job: TrainChallenger, trained: "Trained") -> "Artifact":
     )
 
 
-def _challenger(job: TrainChallenger, trained: "Trained", path: Path, digest: str) -> Challenger:
+def _challenger(job: TrainChallenger, trained: "Trained", artifact: "Artifact", *, path: Path, digest: str) -> Challenger:
     seconds = time.monotonic() - _BEGAN
     return Challenger(
         model=ModelRef(endpoint=job.endpoint, digest=digest),
@@ -124,6 +125,10 @@ def _challenger(job: TrainChallenger, trained: "Trained", path: Path, digest: st
         seconds=seconds,
         cost_usd=seconds / 3600 * job.price_per_hour,
         dataset_sha256=job.dataset.sha256,
+        task=artifact.task,
+        classes=artifact.classes,
+        threshold=artifact.threshold,
+        baseline=trained.baseline,
     )
 
 
