@@ -70,5 +70,6 @@ class BakeActivities:
             former=scores[request.former.digest][labelled],
             alpha=request.alpha,
             margin=request.margin,
+            task=request.data.task,
             complete=known >= request.until + request.data.label_delay,
         )

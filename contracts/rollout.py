@@ -62,7 +62,8 @@ class RolloutPolicy(Declared):
     watch_alpha: float = Field(default=0.01, gt=0, lt=0.5)
     """Chance of rolling back a champion that is not worse, over the whole watch."""
     watch_margin: float = Field(default=0.005, ge=0)
-    """How much worse (Brier, absolute) counts as not worse."""
+    """How much worse counts as not worse: in Brier score, absolute; of many classes, in half of it; of a regression, in
+    squared error as a share of nine times the usual one, so that .005 is 4.5 % of it."""
 
 
 class Manifest(Contract):
@@ -229,4 +230,8 @@ class WatchReport(Contract):
     """The e-value against 'not worse by more than the margin'; worse at 1 / alpha."""
     brier_champion: float | None = None
     brier_former: float | None = None
+    metric: str = "brier"
+    """What the two losses are: the Brier score, or the RMSE of a regression."""
+    loss_champion: float | None = None
+    loss_former: float | None = None
     sentence: str

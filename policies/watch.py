@@ -11,15 +11,24 @@ effect that is common on real data, bets on rows alone give 48 % false alarms in
 winnings is divided by the day's design effect, 1 + (rows - 1) * correlation. The correlation is learned from the days
 before, on top of a prior, so that it is fixed before the day's bets are made. That part is no theorem; it is held by
 simulation in tests/policies/test_watch.py.
+
+Bets need a difference that is bounded. Of many classes it is half that of the Brier score, so that two classes are bet on
+like a binary task. An error in a number has no bound, so a squared error is taken as a share of nine times the mean squared
+error of both models on the days before, and counts as 1 beyond that: an error of more than three times the usual one counts
+as three times. The first day only sets what is usual. So what is shown is that the champion is worse in errors that are cut
+there; one that is worse only in how huge its rarest errors are is not found.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
 from contracts.rollout import WatchReport
-from policies.metrics import Floats, row_brier
-from policies.paired import Days, checked_scores
+from contracts.training import Task
+from policies.metrics import Floats, row_brier, row_class_brier, row_squared_error
+from policies.paired import Days, PairedScores
+from policies.verdict_words import NAMES, number
 
 _CORRELATION = 0.06
 """Correlation of differences within a day before any was seen: the mean on the hourly bikes, over 216 pairs of models."""
@@ -27,6 +36,8 @@ _PRIOR_DAYS = 3.0
 """How many days of data the prior weighs."""
 _STAKES = np.array([0.1, 0.3, 0.9])
 """Below 1, or one row could ruin the bettor."""
+_USUAL = 9.0
+"""So many times the mean squared error so far, and a regression's squared error counts no further."""
 _MOST = 1e12
 _TINY = 1e-15
 
@@ -40,30 +51,58 @@ def watch(
     alpha: float,
     margin: float,
     complete: bool = False,
+    task: Task = Task.BINARY,
 ) -> WatchReport:
-    """Look at the labelled rows so far, in time order; each array has shape (n,), n may be 0.
+    """Look at the labelled rows so far, in time order; arrays have shape (n,), n may be 0; scores as the task has them.
 
     `day` is the day of each row's event time. `worse` once the e-value has ever reached 1 / alpha: a later recovery takes
-    nothing back. `margin` is the difference in Brier score, absolute, that still counts as not worse. `complete` says that
-    every label of the watch has arrived. Raises ValueError for other shapes, for labels but 0 and 1, for scores that are
-    no probabilities.
+    nothing back. `margin` is the difference in the loss that is bet on that still counts as not worse. `complete` says that
+    every label of the watch has arrived. Raises ValueError for other shapes, for labels and scores that the task doesn't have.
     """
-    checked_scores("champion", champion, day.shape)
-    checked_scores("former champion", former, day.shape)
-    if label.shape != day.shape or not np.isin(label, (0.0, 1.0)).all():
-        raise ValueError("the watch takes labelled rows only: one label, 0 or 1, for each row")
-    after, before = row_brier(label, champion), row_brier(label, former)
-    evidence = e_value(after - before, day, margin)
+    rows = PairedScores(day=day, label=label, champion=champion, challenger=former, task=task)
+    if np.isnan(label).any():
+        raise ValueError("the watch takes labelled rows only: one label for each row")
+    after, before = (_LOSSES[task](label, score) for score in (champion, former))
+    evidence = e_value(*_bets(after, before, rows), margin)
     report = WatchReport(
         complete=complete,
         worse=evidence >= 1 / alpha,
         rows=len(label),
         evidence=evidence,
-        brier_champion=float(after.mean()) if len(label) else None,
-        brier_former=float(before.mean()) if len(label) else None,
         sentence="",
+        **_figures(after, before, task),
     )
     return report.model_copy(update={"sentence": _sentence(report, alpha)})
+
+
+_LOSSES = {Task.BINARY: row_brier, Task.MULTICLASS: row_class_brier, Task.REGRESSION: row_squared_error}
+
+
+def _bets(after: Floats, before: Floats, rows: PairedScores) -> tuple[Floats, Days]:
+    """What is bet on, in [-1, 1], with the day of each."""
+    if rows.task is not Task.REGRESSION:
+        return (after - before) / (2 if rows.task is Task.MULTICLASS else 1), rows.day
+    if not len(rows):
+        return after, rows.day
+    days, index = np.unique(rows.day, return_inverse=True)
+    count: Floats = np.bincount(index).astype(np.float64)
+    total: Floats = np.bincount(index, weights=(after + before) / 2).astype(np.float64)
+    usual = _before(total) / np.maximum(_before(count), 1)
+    most = np.maximum(_USUAL * usual, _TINY)[index]
+    later = rows.day > days[0]
+    cut = [np.minimum(loss[later] / most[later], 1.0) for loss in (after, before)]
+    return cut[0] - cut[1], rows.day[later]
+
+
+def _figures(after: Floats, before: Floats, task: Task) -> dict[str, Any]:
+    """The loss of both as people read it; none without rows."""
+    if not len(after):
+        return {}
+    means = float(after.mean()), float(before.mean())
+    if task is Task.REGRESSION:
+        return {"metric": "rmse", "loss_champion": math.sqrt(means[0]), "loss_former": math.sqrt(means[1])}
+    shown = {"loss_champion": means[0], "loss_former": means[1]}
+    return shown | {"brier_champion": means[0], "brier_former": means[1]}
 
 
 def e_value(difference: Floats, day: Days, margin: float) -> float:
@@ -109,10 +148,10 @@ def _before(value: Floats) -> Floats:
 
 
 def _sentence(report: WatchReport, alpha: float) -> str:
-    if report.brier_champion is None or report.brier_former is None:
+    if report.loss_champion is None or report.loss_former is None:
         return "No label has come since the promotion, so nothing is known about it."
-    scores = f"{report.brier_champion:.3f} against {report.brier_former:.3f}"
-    figures = f"Brier score {scores} of the former champion on {report.rows:,} rows"
+    scores = f"{number(report.loss_champion)} against {number(report.loss_former)}"
+    figures = f"{NAMES[report.metric]} {scores} of the former champion on {report.rows:,} rows"
     bound = f"e-value {report.evidence:.3g}, worse from {1 / alpha:g}"
     if report.worse:
         return f"The new champion is worse: {figures} ({bound})."

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.training import Task
 from policies.metrics import Floats
 from policies.paired import Days
 from policies.watch import design_effect, e_value, watch
@@ -117,7 +118,105 @@ def test_the_sentence_holds_both_scores_and_the_bound() -> None:
     [([1.0, np.nan], [0.5, 0.5]), ([1.0, 0.0], [0.5, np.inf]), ([1.0, 0.0], [0.5]), ([1.0, 2.0], [0.5, 0.5])],
 )
 def test_rows_without_label_or_probability_are_refused(label: list[float], champion: list[float]) -> None:
-    with pytest.raises(ValueError, match=r"scores of the champion|labelled rows"):
+    with pytest.raises(ValueError, match=r"scores of the champion|labelled rows|labels must be 0, 1"):
         watch(
             label=np.array(label), champion=np.array(champion), former=np.array([0.5, 0.5]), day=_days(2, 1), alpha=0.01, margin=0
         )
+
+
+# ---- other tasks
+
+
+def _numbers(seed: int, *, days: int, rows: int, worse: float, tail: float) -> tuple[Floats, Floats, Floats]:
+    """Labels, and two models whose errors share a day's effect and have heavy tails; the champion's are larger by `worse`."""
+    rng = np.random.default_rng(seed)
+    level = np.repeat(np.exp(rng.normal(0, 0.3, days)), rows)
+    label = 1000 + 300 * rng.normal(size=days * rows)
+    shared = 60 * np.repeat(rng.normal(size=days), rows)
+    champion, former = (50 * level * rng.standard_t(tail, days * rows) + shared for _ in range(2))
+    return label, label + (1 + worse) * champion, label + former
+
+
+def _watched(seed: int, alpha: float, *, days: int = 14, rows: int = 24, worse: float = 0.0, tail: float = 5) -> bool:
+    label, champion, former = _numbers(seed, days=days, rows=rows, worse=worse, tail=tail)
+    told = {"day": _days(days, rows), "alpha": alpha, "margin": MARGIN, "task": Task.REGRESSION}
+    return watch(label=label, champion=champion, former=former, **told).worse  # type: ignore[arg-type] - spelled once
+
+
+@pytest.mark.parametrize("tail", [2.5, 30])
+@pytest.mark.parametrize("rows", [1, 24, 200])
+def test_equally_good_regressions_are_hardly_ever_called_worse_however_far_off_their_rarest_errors(
+    tail: float, rows: int
+) -> None:
+    assert sum(_watched(seed, 0.05, rows=rows, tail=tail) for seed in range(150)) <= 0.05 * 150
+
+
+@pytest.mark.parametrize(("worse", "days", "found"), [(0.5, 14, 0.9), (0.25, 28, 0.5)])
+def test_a_regression_that_errs_clearly_more_is_found(worse: float, days: int, found: float) -> None:
+    assert sum(_watched(seed, 0.01, rows=48, days=days, worse=worse) for seed in range(60)) >= found * 60
+
+
+def test_the_unit_of_a_number_does_not_matter() -> None:
+    label, champion, former = _numbers(1, days=14, rows=24, worse=0.3, tail=5)
+    evidence = [
+        watch(
+            label=label * unit,
+            champion=champion * unit,
+            former=former * unit,
+            day=_days(14, 24),
+            alpha=0.01,
+            margin=MARGIN,
+            task=Task.REGRESSION,
+        ).evidence
+        for unit in (1e-6, 1.0, 1e6)
+    ]
+    assert evidence == pytest.approx([evidence[1]] * 3, rel=1e-6)
+
+
+def test_a_regression_says_the_root_of_its_squared_error() -> None:
+    label, champion, former = _numbers(2, days=28, rows=100, worse=1.0, tail=30)
+    report = watch(
+        label=label, champion=champion, former=former, day=_days(28, 100), alpha=0.01, margin=MARGIN, task=Task.REGRESSION
+    )
+    assert (report.worse, report.metric, report.brier_champion) == (True, "rmse", None)
+    assert report.loss_champion == pytest.approx(np.sqrt(np.mean((champion - label) ** 2)))
+    assert "worse: root of the squared error" in report.sentence
+
+
+def test_errors_that_nobody_had_before_count_as_three_times_the_usual_one_and_no_more() -> None:
+    """A champion that is off by a million on one row in 100 is not ruined by the unit, and not forgiven either."""
+    label, champion, former = _numbers(3, days=28, rows=100, worse=0.0, tail=30)
+    champion[::100] += 1e6
+    told = {"day": _days(28, 100), "alpha": 0.01, "margin": 0.0, "task": Task.REGRESSION}
+    report = watch(label=label, champion=champion, former=former, **told)  # type: ignore[arg-type] - spelled once
+    assert 10 < report.evidence < 1e12
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_equally_good_models_of_many_classes_are_hardly_ever_called_worse_and_a_bad_one_is(classes: int) -> None:
+    called = dict.fromkeys((0.5, 3.0), 0)
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        logit = rng.normal(0, 2, (600, classes))
+        label = np.argmax(logit + rng.gumbel(size=logit.shape), axis=1).astype(float)
+        for noise in called:
+            champion, former = (_softmax(logit + rng.normal(0, spread, logit.shape)) for spread in (noise, 0.5))
+            told = {"day": _days(25, 24), "alpha": 0.05, "margin": MARGIN, "task": Task.MULTICLASS}
+            called[noise] += watch(label=label, champion=champion, former=former, **told).worse  # type: ignore[arg-type] - as above
+    assert called[0.5] <= 3
+    assert called[3.0] >= 57
+
+
+def test_two_classes_are_bet_on_like_a_binary_task() -> None:
+    rng = np.random.default_rng(4)
+    label, champion, former = (rng.random(480) < 0.3).astype(float), rng.random(480), rng.random(480)
+    day = _days(20, 24)
+    binary = watch(label=label, champion=champion, former=former, day=day, alpha=0.01, margin=MARGIN)
+    pairs = [np.stack([1 - score, score], axis=1) for score in (champion, former)]
+    both = watch(label=label, champion=pairs[0], former=pairs[1], day=day, alpha=0.01, margin=MARGIN, task=Task.MULTICLASS)
+    assert both.evidence == pytest.approx(binary.evidence)
+
+
+def _softmax(logit: Floats) -> Floats:
+    power = np.exp(logit - logit.max(axis=1, keepdims=True))
+    return np.asarray(power / power.sum(axis=1, keepdims=True))
