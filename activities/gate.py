@@ -77,7 +77,6 @@ def _with_refit(judgement: Judgement, request: JudgeEvidence, predictions: Predi
         threshold=request.threshold,
         max_disagreement=request.gate.max_refit_disagreement,
         task=request.task,
-        noise=request.gate.churn_noise,
     )
     if report.agrees or judgement.verdict is not Verdict.PROMOTE:
         return judgement.model_copy(update={"refit": report})

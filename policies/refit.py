@@ -8,6 +8,9 @@ from policies.paired import checked_scores
 from policies.stability import disagreement, score_shift
 
 _CHANCE = 0.05
+NUMBER_DIFFERS = 0.5
+"""Two good fits on half the same rows often differ by a tenth of a deviation. Where a quarter of the numbers differ by half a
+one, the two correlate by .9 only; a quarter of binary answers stands for .7."""
 
 
 def compare(
@@ -17,10 +20,11 @@ def compare(
     threshold: float,
     max_disagreement: float,
     task: Task = Task.BINARY,
-    noise: float = 0.1,
+    noise: float = NUMBER_DIFFERS,
 ) -> RefitReport:
-    """Scores of both on the same replayed requests, of the shape that the task gives them, n may be 0. `noise` as in
-    `policies/stability.py`.
+    """Scores of both on the same replayed requests, of the shape that the task gives them, n may be 0.
+
+    Numbers of a regression count as decided differently beyond `noise` standard deviations of the judged model's.
 
     They disagree where more requests are decided differently than chance explains at the allowed share: 1 of 3 is 33 %
     and proves nothing. With no request the report says that nothing was checked, and agrees: an endpoint without traffic

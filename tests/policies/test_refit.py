@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from contracts.training import Task
 from policies.metrics import Floats
 from policies.refit import compare
 
@@ -43,3 +44,19 @@ def test_without_a_request_it_agrees_and_says_that_nothing_was_checked() -> None
 def test_scores_that_are_no_probabilities_for_the_same_rows_are_refused(bad: Floats) -> None:
     with pytest.raises(ValueError, match="scores of the refit"):
         compare(judged=np.array([0.1, 0.9]), refit=bad, threshold=0.5, max_disagreement=0.25)
+
+
+@pytest.mark.parametrize(("correlation", "agrees"), [(0.99, True), (0.93, True), (0.8, False), (0.0, False)])
+def test_two_fits_of_a_number_agree_while_they_correlate_well(correlation: float, agrees: bool) -> None:
+    random = np.random.default_rng(1)
+    judged, other = random.normal(1e4, 2e3, (2, 2000))
+    refit = 1e4 + correlation * (judged - 1e4) + np.sqrt(1 - correlation**2) * (other - 1e4)
+    report = compare(judged=judged, refit=refit, threshold=0.5, max_disagreement=0.25, task=Task.REGRESSION)
+    assert report.agrees is agrees
+
+
+def test_classes_agree_by_the_likeliest_one() -> None:
+    judged = np.tile([0.5, 0.3, 0.2], (100, 1))
+    refit = np.where(np.arange(100)[:, None] < 40, [0.3, 0.5, 0.2], judged)
+    report = compare(judged=judged, refit=refit, threshold=0.5, max_disagreement=0.25, task=Task.MULTICLASS)
+    assert (report.agrees, report.disagreement) == (False, pytest.approx(0.4))
