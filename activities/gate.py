@@ -77,6 +77,8 @@ def _with_refit(judgement: Judgement, request: JudgeEvidence, predictions: Predi
         threshold=request.threshold,
         max_disagreement=request.gate.max_refit_disagreement,
         task=request.task,
+        max_score_shift=request.gate.max_score_shift,
+        min_rows=request.gate.min_rows,
     )
     if report.agrees or judgement.verdict is not Verdict.PROMOTE:
         return judgement.model_copy(update={"refit": report})

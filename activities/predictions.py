@@ -70,6 +70,18 @@ def _scores(score: Scores) -> pa.Array:
     return flat if score.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, score.shape[1])
 
 
+def kept_part(content: bytes, name: str) -> Part:
+    """The rows of 'holdout' or 'replay' of an evidence file, with their scores; it holds no features. Raises: Corrupt."""
+    try:
+        table = pq.read_table(io.BytesIO(content))
+        table = table.filter(pc.equal(table["part"], name))
+        moments = table["event_time"].combine_chunks().cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)
+        rows = Rows(np.array(table["id"].to_pylist(), dtype=str), moments, np.empty((len(table), 0)), _column(table, "label"))
+        return Part(rows, _column(table, "champion"), _column(table, "challenger"), _column(table, "refit"))
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise Corrupt(f"the evidence file can't be read ({error}): evaluate again") from error
+
+
 @dataclass(frozen=True)
 class Predictions:
     """The evidence file, read."""

@@ -93,6 +93,7 @@ def _card(request: PromoteChallenger) -> ModelCard:
         classes=challenger.classes,
         threshold=challenger.threshold,
         reference=request.reference,
+        shift=challenger.shift,
     )
 
 

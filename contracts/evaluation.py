@@ -124,7 +124,7 @@ class GatePolicy(Declared):
     churn_noise: float = Field(default=0.1, ge=0)
     """In a regression a row counts as better or worse when its error changes by this share of the champion's RMSE."""
     max_score_shift: float = Field(default=2.0, gt=0)
-    """Largest population stability index between the two models' scores on replayed requests."""
+    """Largest population stability index on replayed requests: challenger against champion, and refit against judged model."""
     max_refit_disagreement: float = Field(default=0.25, gt=0, le=1)
     """Largest share of replayed requests that the refit may decide differently from the judged model."""
     alpha: float = Field(default=0.05, gt=0, lt=0.5)

@@ -25,8 +25,9 @@ class IntakePolicy(Declared):
     cool_down: Duration = timedelta(days=30)
     """Data time after an incident in which further alarms open none.
 
-    Below `gate.holdout` + `data.label_delay` + `gate.newer_data` the judged challenger has seen hardly more than the
-    champion, so that only the strict gate could let it pass and people are asked.
+    With `judging: shadow` it is one day unless declared: the bench's record, `gate.urgency` and the promotion budget hold
+    back already. With `on_alarm`, below `gate.holdout` + `data.label_delay` + `gate.newer_data` the judged challenger has seen
+    hardly more than the champion, so that only the strict gate could let it pass and people are asked.
     """
     promotions_start: float = Field(default=1.0, ge=0)
     """Promotion budget: automatic promotions at hand at the start ..."""
@@ -69,6 +70,9 @@ class Mode(StrEnum):
     """Decided and recorded, and nothing done: nobody is asked, nothing is deployed. A rollback by hand still acts."""
 
 
+_COOL_DOWN_WITH_THE_BENCH = timedelta(days=1)
+
+
 class EndpointPolicy(Declared):
     """Everything the loop needs to know about one endpoint."""
 
@@ -83,6 +87,18 @@ class EndpointPolicy(Declared):
     intake: IntakePolicy = Field(default_factory=IntakePolicy)
     serving: ServingPolicy = Field(default_factory=ServingPolicy)
     monitor: MonitorPolicy = Field(default_factory=MonitorPolicy)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_cool_down_with_the_bench(cls, data: Any) -> Any:  # noqa: ANN401 - a pydantic before-validator sees raw input
+        """Only where none is declared."""
+        if not isinstance(data, dict):
+            return data
+        training, intake = data.get("training"), data.get("intake", {})
+        judging = training.get("judging") if isinstance(training, dict) else getattr(training, "judging", None)
+        if judging != Judging.SHADOW or not isinstance(intake, dict) or "cool_down" in intake:
+            return data
+        return data | {"intake": {**intake, "cool_down": _COOL_DOWN_WITH_THE_BENCH}}
 
     @model_validator(mode="after")
     def _features_exist(self) -> "EndpointPolicy":

@@ -20,6 +20,7 @@ class Stage(StrEnum):
     GATE = "gate"
     REVIEW = "review"
     PROMOTE = "promote"
+    RECALIBRATE = "recalibrate"
     BAKE = "bake"
     WATCH = "watch"
     ROLLBACK = "rollback"
@@ -39,6 +40,8 @@ class Outcome(StrEnum):
     """How an incident ended."""
 
     PROMOTED = "promoted"
+    RECALIBRATED = "recalibrated"
+    """The champion serves on with another shift: no promotion, and none of its budget."""
     HELD = "held"
     """A person, or the declared default, kept the champion."""
     EXPIRED = "expired"
@@ -101,6 +104,8 @@ class IncidentReport(Contract):
     promoted: bool = False
     automatic: bool = False
     """Promoted without a person."""
+    recalibrated: bool = False
+    """The champion got another shift, whatever came after."""
     cost_usd: float = 0.0
 
 

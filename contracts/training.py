@@ -1,6 +1,7 @@
 """How a challenger is made, and the job that makes it."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -93,6 +94,10 @@ class Recipe(Declared):
         """The members, whichever way they were declared."""
         return self.members or tuple(MemberRecipe(horizon=horizon) for horizon in self.horizons)
 
+    def narrowed(self, names: Sequence[str]) -> "Recipe":
+        """The same recipe with these members only, and no blends to choose among."""
+        return Recipe(members=tuple(member for member in self.blended if member.name in names), learner=self.learner)
+
     @model_validator(mode="after")
     def _blends_name_members(self) -> "Recipe":
         there = [member.name for member in self.blended]
@@ -143,6 +148,8 @@ class TrainChallenger(Contract):
     """Names of the classes of a multiclass task, in the order of their numbers."""
     threshold: float | None = Field(default=None, gt=0, lt=1)
     """Score from which a binary answer is 1, kept in the artifact; None leaves it to the deployment."""
+    shift: tuple[float, ...] = ()
+    """Kept in the artifact and added to its margins: one number, or one for each class; empty for none."""
     end: Utc
     """Rows with event time before this, whose label had arrived by then, are used; nothing later is read."""
     tags: Tags
@@ -181,6 +188,8 @@ class Challenger(Contract):
     baseline: tuple[float, ...] = ()
     """What a model would answer that knows its training labels alone: the share of each class, or their mean. Empty for a
     binary task, whose `base_rate` says it."""
+    shift: tuple[float, ...] = ()
+    """As the job asked; empty for none."""
 
 
 class JobPhase(StrEnum):
@@ -230,7 +239,7 @@ class ModelCard(Contract):
     reference: dict[str, float] = Field(default_factory=dict)
     """The metrics its recipe reached at the gate: what the monitor holds live quality against."""
     shift: tuple[float, ...] = ()
-    """For a recalibrated model: what is added to its margins before the link, one number or one for each class."""
+    """What is added to its margins before the link, one number or one for each class; empty for none."""
     derived_from: Sha256 | None = None
     """For a recalibrated model: the model whose members it has."""
     key: str = ""

@@ -8,7 +8,9 @@ from contracts.alarm import Alarm, AlarmKind
 from contracts.fleet import IntakePolicy
 from contracts.incident import AlarmFate, AlarmRecord, Outcome
 
-_NO_COOL_DOWN = (Outcome.FAILED, Outcome.CANCELLED, Outcome.SHORT_OF_DATA)
+_NO_COOL_DOWN = (Outcome.FAILED, Outcome.CANCELLED, Outcome.SHORT_OF_DATA, Outcome.RECALIBRATED)
+BY_BENCH = (AlarmKind.IMPROVEMENT, AlarmKind.CALIBRATION)
+"""What the shadow bench raises; it looks again at every turn."""
 MOST_PENDING = 500
 """So many alarms wait at most; what a further one says that none of them does is kept, it itself joins them."""
 FULL_BYTES = 300_000
@@ -39,7 +41,9 @@ def judge(*, pending: Sequence[Alarm], cool_until: datetime | None) -> Intake:
 
 
 def _cooling(alarm: Alarm, cool_until: datetime | None) -> bool:
-    return cool_until is not None and alarm.as_of < cool_until and alarm.kind is not AlarmKind.ONBOARDING
+    """A first champion was asked for by a person; a recalibration is cheap and holds itself back."""
+    never = (AlarmKind.ONBOARDING, AlarmKind.CALIBRATION)
+    return cool_until is not None and alarm.as_of < cool_until and alarm.kind not in never
 
 
 def from_the_future(*, as_of: datetime, now: datetime) -> str | None:
@@ -83,7 +87,7 @@ def speaks_of_the_same(*, alarm: Alarm, incident_as_of: datetime) -> bool:
 
 
 def cool_down_end(*, outcome: Outcome, as_of: datetime, policy: IntakePolicy, present: datetime | None) -> datetime | None:
-    """Data time until which further alarms open no incident. A failed or cancelled incident cools nothing."""
+    """Data time until which further alarms open no incident. Failures, cancels and recalibrations cool nothing."""
     if outcome in _NO_COOL_DOWN:
         return present
     end = as_of + policy.cool_down

@@ -19,6 +19,8 @@ def compare(
     refit: Floats,
     threshold: float,
     max_disagreement: float,
+    max_score_shift: float,
+    min_rows: int,
     task: Task = Task.BINARY,
     noise: float = NUMBER_DIFFERS,
 ) -> RefitReport:
@@ -27,8 +29,10 @@ def compare(
     Numbers of a regression count as decided differently beyond `noise` standard deviations of the judged model's.
 
     They disagree where more requests are decided differently than chance explains at the allowed share: 1 of 3 is 33 %
-    and proves nothing. With no request the report says that nothing was checked, and agrees: an endpoint without traffic
-    has to be able to get its first model. Raises ValueError for other shapes and for scores that are no probabilities.
+    and proves nothing; or where, on at least `min_rows` requests, the refit's scores are shifted by more than `max_score_shift`
+    (population stability index on the judged model's bins). With no request the report says that nothing was checked, and
+    agrees: an endpoint without traffic has to be able to get its first model. Raises ValueError for other shapes and for
+    scores that are no probabilities.
     """
     checked_scores("judged model", judged, judged.shape[:1], task)
     checked_scores("refit", refit, judged.shape[:1], task)
@@ -40,14 +44,11 @@ def compare(
             agrees=True, rows=0, disagreement=0.0, score_shift=0.0, sentence="No request was replayed: the refit is unchecked."
         )
     share = disagreement(judged, refit, threshold, task, noise)
-    agrees = share <= max_disagreement or tail(count=round(share * rows), of=rows, rate=max_disagreement) >= _CHANCE
-    return RefitReport(
-        agrees=agrees,
-        rows=rows,
-        disagreement=share,
-        score_shift=score_shift(judged, refit),
-        sentence=_sentence(rows, share, max_disagreement, agrees),
-    )
+    decides = share <= max_disagreement or tail(count=round(share * rows), of=rows, rate=max_disagreement) >= _CHANCE
+    shift = score_shift(judged, refit)
+    scores = shift <= max_score_shift or rows < min_rows
+    said = _sentence(rows, share, max_disagreement, decides) if scores else _shifted(rows, shift, max_score_shift)
+    return RefitReport(agrees=decides and scores, rows=rows, disagreement=share, score_shift=shift, sentence=said)
 
 
 def _sentence(rows: int, share: float, most: float, agrees: bool) -> str:
@@ -55,3 +56,8 @@ def _sentence(rows: int, share: float, most: float, agrees: bool) -> str:
     if not agrees:
         return f"{seen}, so the verdict does not speak for it."
     return f"{seen}; so few requests prove nothing." if share > most else f"{seen}."
+
+
+def _shifted(rows: int, shift: float, most: float) -> str:
+    seen = f"the refit's scores on {rows:,} replayed requests are distributed otherwise than the judged model's"
+    return f"{seen}: stability index {shift:.2f} (allowed {most:.2f}), so the verdict does not speak for it."

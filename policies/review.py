@@ -13,6 +13,8 @@ class Route(StrEnum):
     PROMOTE = "promote"
     ASK = "ask"
     HOLD = "hold"
+    RECALIBRATE = "recalibrate"
+    """The champion stays, with another shift."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,27 @@ class Refused:
     reason: str
 
 
-def route(*, verdict: Verdict, review: ReviewPolicy, tokens: float, short_of_data: bool) -> Routing:
-    """Promote by itself where the evidence is good and the budget allows; ask where the policy wants a person."""
+def route(
+    *,
+    verdict: Verdict | None,
+    review: ReviewPolicy,
+    tokens: float,
+    short_of_data: bool,
+    recalibration: bool = False,
+    by_bench: bool = False,
+) -> Routing:
+    """Promote by itself where the evidence is good and the budget allows; ask where the policy wants a person.
+
+    Where the challenger is not to be promoted, a recalibration that the champion wants (`recalibration`) is carried out instead
+    of asking; and for alarms of the shadow bench's own (`by_bench`) nobody is asked: it looks again at the next turn. No verdict
+    means that there was only a recalibration to look at.
+    """
+    if verdict is not Verdict.PROMOTE:
+        found = f"the verdict is {verdict.value}" if verdict else "the bench has no verdict yet"
+        if recalibration:
+            return Routing(Route.RECALIBRATE, (f"{found}, and the champion's own record asks for another shift",))
+        if verdict is None or by_bench:
+            return Routing(Route.HOLD, (f"{found}, and the shadow bench looks again at its next turn",))
     reasons = []
     if short_of_data:
         reasons.append("the window holds less data than its policy wants")

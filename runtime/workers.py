@@ -18,6 +18,7 @@ from activities.following import FollowActivities
 from activities.gate import GateActivities
 from activities.promotion import PromotionActivities
 from activities.recalibration import RecalibrationActivities
+from activities.shadow_evaluation import ShadowEvaluationActivities
 from activities.snapshot import SnapshotActivities
 from activities.training import TrainingActivities
 from platforms.ports import Platform
@@ -41,6 +42,7 @@ def main_activities(platform: Platform, client: Client) -> list[Callable[..., An
     return [
         SnapshotActivities(platform).take_snapshot,
         EvaluationActivities(platform).evaluate_challenger,
+        ShadowEvaluationActivities(platform).evaluate_refit,
         GateActivities(platform).judge_evidence,
         promotion.current_champion,
         promotion.promote_challenger,

@@ -53,8 +53,12 @@ class World:
     endpoint: str = field(default_factory=lambda: f"bikes-{uuid4().hex[:8]}")
     """Its own for each test, since all tests share one server."""
     quality: dict[str, float] = field(default_factory=dict)
+    bias: dict[str, float] = field(default_factory=dict)
+    """By how much a model's margins run high, by digest; 0 where nothing is said."""
     recipes: dict[str, Recipe] = field(default_factory=dict)
     """Of everything trained, by digest."""
+    shifts: dict[str, float] = field(default_factory=dict)
+    """Of everything trained with one, by digest."""
     challenger_quality: float = 0.9
     refit_quality: float | None = None
     fixed_refit: str | None = None
@@ -215,6 +219,7 @@ class FakeTrainer:
         refit = self.world.refit_quality if job.purpose.value == "refit" else None
         self.world.quality[model.digest] = self.world.challenger_quality if refit is None else refit
         self.world.recipes[model.digest] = job.recipe
+        self.world.shifts[model.digest] = job.shift[0] if job.shift else 0.0
         return Challenger(
             model=model,
             artifact_uri=f"mem:{job.key}",
@@ -225,6 +230,7 @@ class FakeTrainer:
             base_rate=0.4,
             cost_usd=0.5,
             dataset_sha256=job.dataset.sha256,
+            shift=job.shift,
         )
 
     def stop(self, key: str) -> None:
@@ -259,6 +265,7 @@ class FakeRegistry:
         base = self.get(model)
         made = ModelRef(endpoint=model.endpoint, digest=digest(f"{base.derived_from or model.digest} {shift}"))
         self.world.quality.setdefault(made.digest, self.world.quality[model.digest])
+        self.world.bias.setdefault(made.digest, self.world.bias.get(model.digest, 0.0))
         changed = {"model": made, "status": ModelStatus.PENDING, "shift": shift, "derived_from": model.digest, "key": key}
         return self.world.cards.setdefault(made.digest, base.model_copy(update=changed))
 
@@ -269,7 +276,7 @@ class FakeScorer:
 
     def score(self, artifact_uri: str, model: ModelRef, features: Sequence[str], rows: Rows) -> NDArray[np.float64]:
         self.world.step("score")
-        return 1 / (1 + np.exp(-self._signal(model, rows)))
+        return 1 / (1 + np.exp(-self._signal(model, rows) - self._shift(model)))
 
     def margins(self, artifact_uri: str, model: ModelRef, features: Sequence[str], rows: Rows) -> Margins:
         """Every member says the same."""
@@ -277,14 +284,18 @@ class FakeScorer:
         card = self.world.cards.get(model.digest)
         recipe = card.recipe if card else self.world.recipes[model.digest]
         members = tuple(member.name for member in recipe.blended)
-        shift = (card.shift if card else ()) or (0.0,)
-        return Margins(members, np.repeat(self._signal(model, rows)[:, None], len(members), axis=1), shift)
+        return Margins(members, np.repeat(self._signal(model, rows)[:, None], len(members), axis=1), (self._shift(model),))
+
+    def _shift(self, model: ModelRef) -> float:
+        card = self.world.cards.get(model.digest)
+        return card.shift[0] if card and card.shift else self.world.shifts.get(model.digest, 0.0)
 
     def _signal(self, model: ModelRef, rows: Rows) -> NDArray[np.float64]:
         quality = self.world.quality[model.digest]
         seen = abs(quality) * rows.features[:, 0] + np.sqrt(1 - quality**2) * rows.features[:, 1]
         unseen = STRENGTH**2 * (1 - quality**2)
-        return np.asarray(STRENGTH * quality * seen / np.sqrt(1 + unseen * np.pi / 8))
+        signal = STRENGTH * quality * seen / np.sqrt(1 + unseen * np.pi / 8)
+        return np.asarray(signal + self.world.bias.get(model.digest, 0.0))
 
 
 @dataclass

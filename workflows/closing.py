@@ -7,14 +7,18 @@ from contracts.audit import AuditEvent
 from contracts.incident import IncidentReport, Outcome, Stage
 from workflows import sentences
 from workflows.progress import Progress
+from workflows.recalibrating import Recalibrating
 from workflows.review_wait import ReviewWait
 from workflows.steps import Steps
 from workflows.telling import Telling
 
 
 class Closing:
-    def __init__(self, steps: Steps, progress: Progress, telling: Telling, review: ReviewWait) -> None:
+    def __init__(
+        self, steps: Steps, progress: Progress, telling: Telling, review: ReviewWait, recalibrating: Recalibrating
+    ) -> None:
         self._steps = steps
+        self._recalibrating = recalibrating
         self._progress = progress
         self._telling = telling
         self._review = review
@@ -24,6 +28,8 @@ class Closing:
         self._progress.enter(Stage.CLEANUP, report.sentence)
         if promoting and not report.promoted:
             await self._put_back()
+        if self._recalibrating.begun and not report.recalibrated:
+            await self._undo_recalibration()
         await self._clean_up()
         await self._record_end(report)
         if report.outcome is Outcome.FAILED:
@@ -55,6 +61,12 @@ class Closing:
                 await self._steps.roll_back(new, "its promotion broke off")
         except ActivityError as error:
             self._telling.page(f"A promotion broke off and could not be undone: {sentences.cause(error)}")
+
+    async def _undo_recalibration(self) -> None:
+        try:
+            await self._recalibrating.undo()
+        except ActivityError as error:
+            self._telling.page(f"A recalibration broke off and could not be undone: {sentences.cause(error)}")
 
     async def _clean_up(self) -> None:
         try:

@@ -2,11 +2,13 @@
 
 from temporalio import workflow
 
-from contracts.evaluation import Judgement
+from contracts.bench import Judging
+from contracts.evaluation import Judgement, Verdict
 from contracts.incident import RemediationRequest, Stage, WaitingOn
 from contracts.review import ReviewOutcome
 from contracts.snapshot import Snapshot
 from policies import review as review_policy
+from policies.intake import BY_BENCH
 from policies.review import Route, Routing
 from workflows import notices
 from workflows.progress import Progress
@@ -26,16 +28,32 @@ class Deciding:
         self._telling = telling
         self._review = review
 
-    def routed(self, judgement: Judgement, snapshot: Snapshot) -> Routing:
+    def routed(self, judgement: Judgement | None, snapshot: Snapshot) -> Routing:
         """Where the verdict leads, noted for the record."""
-        routing = self._same_model() or review_policy.route(
-            verdict=judgement.verdict,
+        routing = self._same_model() or self.route(judgement.verdict if judgement else None, snapshot)
+        self._progress.note("; ".join(routing.reasons))
+        return routing
+
+    def route(self, verdict: Verdict | None, snapshot: Snapshot) -> Routing:
+        return review_policy.route(
+            verdict=verdict,
             review=self._policy,
             tokens=self._request.promotion_tokens,
             short_of_data=not snapshot.coverage.sufficient,
+            recalibration=self.recalibration_wanted,
+            by_bench=self.by_bench,
         )
-        self._progress.note("; ".join(routing.reasons))
-        return routing
+
+    @property
+    def recalibration_wanted(self) -> bool:
+        advice = self._progress.facts.advice
+        return advice is not None and advice.recalibration is not None and advice.recalibration.changed
+
+    @property
+    def by_bench(self) -> bool:
+        """Whether nobody but the shadow bench raised an alarm."""
+        judging = self._request.policy.training.judging
+        return judging is Judging.SHADOW and all(alarm.kind in BY_BENCH for alarm in self._request.alarms)
 
     def _same_model(self) -> Routing | None:
         """The recipe on these rows gives the champion again: there is nothing to promote and nothing to ask."""

@@ -146,9 +146,7 @@ class Ledger:
         spent = 1.0 if report.promoted and report.automatic else 0.0
         self._change(
             open=None,
-            cool_until=intake.cool_down_end(
-                outcome=report.outcome, as_of=report.as_of, policy=policy.intake, present=self.state.cool_until
-            ),
+            cool_until=self._cool_until(report, policy),
             tokens=max(left - spent, 0.0),
             tokens_as_of=max(report.as_of, self.state.tokens_as_of or report.as_of),
             promoted_as_of=self._promoted_as_of(report),
@@ -156,6 +154,13 @@ class Ledger:
         )
         self._tally(report.outcome.value)
         self._join_what_it_covered(report)
+
+    def _cool_until(self, report: IncidentReport, policy: EndpointPolicy) -> Utc | None:
+        """A recalibration starts none, not even where it had to be taken back."""
+        present = self.state.cool_until
+        if report.recalibrated:
+            return present
+        return intake.cool_down_end(outcome=report.outcome, as_of=report.as_of, policy=policy.intake, present=present)
 
     def _promoted_as_of(self, report: IncidentReport) -> Utc | None:
         before = self.state.promoted_as_of

@@ -55,7 +55,7 @@ def outcome_notice(*, key: str, request: RemediationRequest, workflow_id: str, r
         evidence=report.judgement.evidence if report.judgement else None,
         diagnostics=report.judgement.report_uri if report.judgement else "",
         workflow_id=workflow_id,
-        commands={"roll back": commands.rollback(request.endpoint)} if report.promoted else {},
+        commands={"roll back": commands.rollback(request.endpoint)} if report.promoted or report.recalibrated else {},
         recipients=request.policy.review.reviewers,
     )
 

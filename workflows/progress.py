@@ -10,6 +10,7 @@ from contracts.evaluation import Evidence, Judgement
 from contracts.incident import RemediationRequest, RemediationStatus, Stage, WaitingOn
 from contracts.review import RefusedDecision, ReviewOutcome
 from contracts.rollout import Promotion
+from contracts.shadow import BenchAdvice
 from contracts.snapshot import Snapshot
 from contracts.training import Challenger, ModelCard
 from policies.review import Route
@@ -21,6 +22,8 @@ class Facts(Contract):
 
     snapshot: Snapshot | None = None
     champion: ModelCard | None = None
+    advice: BenchAdvice | None = None
+    """What the shadow bench said; None where training waits for alarms."""
     judged: Challenger | None = None
     refit: Challenger | None = None
     evidence: Evidence | None = None
@@ -28,6 +31,7 @@ class Facts(Contract):
     asked_because: tuple[str, ...] = ()
     review: ReviewOutcome | None = None
     promotion: Promotion | None = None
+    recalibration: Promotion | None = None
     rolled_back_to: str | None = None
     would_have: Route | None = None
     """In shadow mode: where the verdict would have led."""
@@ -85,7 +89,8 @@ class Progress:
 
     def record(self) -> dict[str, Any]:
         """For the audit chain: plain JSON."""
-        facts: dict[str, Any] = self.facts.model_dump(mode="json", exclude_none=True)
+        apart = {"advice": {"judgement"}}  # the gate's own stands beside it
+        facts: dict[str, Any] = self.facts.model_dump(mode="json", exclude_none=True, exclude=apart)
         facts["alarms"] = [a.model_dump(mode="json", exclude_none=True) for a in self.request.alarms]
         facts["mode"] = self.request.policy.mode.value
         facts["team"] = self.request.policy.team
@@ -94,13 +99,14 @@ class Progress:
         return facts
 
     def _show(self) -> None:
-        judgement = self.facts.judgement
+        facts, judgement = self.facts, self.facts.judgement
         rows = {
             "stage": self.stage.value,
             "waiting on": self.waiting_on.value,
             "now": self.sentence,
             "alarms": ", ".join(a.id for a in self.request.alarms[:5]),
             "verdict": judgement.verdict.value if judgement else None,
+            "blend": f"{facts.advice.blend}: {', '.join(facts.advice.members)}" if facts.advice else None,
             "why": judgement.sentence if judgement else None,
             "report": judgement.report_uri if judgement else None,
             "evidence": judgement.evidence if judgement else None,

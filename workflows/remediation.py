@@ -9,20 +9,24 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from contracts.audit import AuditEvent
+    from contracts.bench import Judging
     from contracts.evaluation import Judgement
     from contracts.fleet import Mode
-    from contracts.incident import IncidentReport, RemediationRequest, RemediationStatus, Stage, WaitingOn
+    from contracts.incident import IncidentReport, RemediationRequest, RemediationStatus
     from contracts.review import Decision, ReviewOutcome
     from contracts.snapshot import Snapshot
-    from policies.review import Routing
+    from policies.review import Route, Routing
 
 from workflows import inbox, options
 from workflows.closing import Closing
 from workflows.deciding import Deciding
+from workflows.on_alarm_path import OnAlarmPath
 from workflows.progress import Progress
+from workflows.recalibrating import Recalibrating
 from workflows.reports import Reports
 from workflows.review_wait import ReviewWait
 from workflows.rolling_out import RollingOut
+from workflows.shadow_path import ShadowPath
 from workflows.snapshot_stage import SnapshotStage
 from workflows.steps import Steps
 from workflows.telling import Telling
@@ -42,7 +46,10 @@ class Remediation:
         self._reports = Reports(request, self._progress)
         self._deciding = Deciding(request, self._steps, self._progress, self._telling, self._review)
         self._rolling_out = RollingOut(request, self._steps, self._progress, self._telling, self._reports)
-        self._closing = Closing(self._steps, self._progress, self._telling, self._review)
+        self._on_alarm = OnAlarmPath(self._steps, self._progress)
+        self._shadow = ShadowPath(request, self._steps, self._progress, self._deciding)
+        self._recalibrating = Recalibrating(request, self._steps, self._progress, self._rolling_out, self._reports)
+        self._closing = Closing(self._steps, self._progress, self._telling, self._review, self._recalibrating)
 
     @workflow.run
     async def run(self, request: RemediationRequest) -> IncidentReport:  # noqa: ARG002 - __init__ keeps it
@@ -65,40 +72,31 @@ class Remediation:
         snapshot = await self._snapshot.taken()
         if snapshot is None:
             return self._reports.short_of_data()
-        await self._train(snapshot)
-        judgement = await self._judge(snapshot)
+        judgement = await self._judged(snapshot)
         routing = self._deciding.routed(judgement, snapshot)
         if self._policy.mode is Mode.SHADOW:
             return await self._shadowed(routing)
-        if not await self._deciding.promotes(judgement, routing):
+        if routing.route is Route.RECALIBRATE:
+            return await self._recalibrating.carried_out(snapshot)
+        if judgement is None or not await self._deciding.promotes(judgement, routing):
             return self._reports.held()
         out = self._rolling_out
         promotion = await out.promote(snapshot, judgement)
         return await out.bake(promotion) or await out.watch(promotion) or self._reports.promoted(promotion)
+
+    async def _judged(self, snapshot: Snapshot) -> Judgement | None:
+        """By the shadow bench where it is asked for and knows enough. None where only a recalibration is to be decided."""
+        if self._policy.training.judging is Judging.SHADOW:
+            judgement = await self._shadow.judged(snapshot)
+            if judgement is not None or self._shadow.only_recalibrates:
+                return judgement
+        return await self._on_alarm.judged(snapshot)
 
     async def _shadowed(self, routing: Routing) -> IncidentReport:
         """Decided and recorded like the real thing, and nothing else."""
         self._progress.learn(would_have=routing.route)
         await self._steps.record(AuditEvent.DECIDED, self._progress.record())
         return self._reports.shadowed(routing)
-
-    async def _train(self, snapshot: Snapshot) -> None:
-        self._progress.enter(Stage.TRAIN, "Training, or waiting for a training slot.", WaitingOn.TRAINING)
-        judged, refit = await self._steps.train(snapshot)
-        self._progress.learn(judged=judged, refit=refit)
-
-    async def _judge(self, snapshot: Snapshot) -> Judgement:
-        facts = self._progress.facts
-        assert facts.judged is not None
-        assert facts.refit is not None
-        self._progress.enter(Stage.EVALUATE, "Champion and challenger score the same rows.")
-        champion = await self._steps.champion()
-        evidence = await self._steps.evaluate(snapshot, champion, facts.judged, facts.refit)
-        self._progress.learn(champion=champion, evidence=evidence)
-        self._progress.enter(Stage.GATE, "The gate compares them.")
-        judgement = await self._steps.judge(snapshot, champion, evidence, facts.judged)
-        self._progress.learn(judgement=judgement)
-        return judgement
 
     @workflow.query
     def status(self) -> RemediationStatus:

@@ -21,6 +21,7 @@ class Reports:
     def of(self, outcome: Outcome, sentence: str) -> IncidentReport:
         facts = self._progress.facts
         promotion = facts.promotion
+        new = promotion or facts.recalibration
         return IncidentReport(
             endpoint=self._request.endpoint,
             incident=self._request.incident,
@@ -29,10 +30,11 @@ class Reports:
             sentence=sentence,
             judgement=facts.judgement,
             review=facts.review,
-            champion=facts.rolled_back_to or (promotion.manifest.champion.digest if promotion else None),
-            former=promotion.former.digest if promotion and promotion.former else None,
+            champion=facts.rolled_back_to or (new.manifest.champion.digest if new else None),
+            former=new.former.digest if new and new.former else None,
             promoted=promotion is not None,
             automatic=promotion is not None and facts.review is None,
+            recalibrated=facts.recalibration is not None,
             cost_usd=self._progress.cost_usd,
         )
 
@@ -57,6 +59,7 @@ class Reports:
             Route.PROMOTE: f"promoted {refit.model.digest[:12] if refit else 'the challenger'} by itself",
             Route.ASK: "asked a person",
             Route.HOLD: "kept the champion",
+            Route.RECALIBRATE: "recalibrated the champion",
         }[routing.route]
         why = " and ".join(routing.reasons)
         return self.of(Outcome.SHADOWED, f"In shadow mode nothing was done. It would have {would}: {why}.")

@@ -9,6 +9,7 @@ from contracts.evaluation import Judgement
 from contracts.incident import IncidentReport, Outcome, RemediationRequest, Stage, WaitingOn
 from contracts.rollout import Promotion
 from contracts.snapshot import Snapshot
+from contracts.training import Recipe
 from workflows import sentences
 from workflows.cancelling import raise_if_cancelled
 from workflows.progress import Progress
@@ -22,6 +23,7 @@ class RollingOut:
 
     def __init__(self, request: RemediationRequest, steps: Steps, progress: Progress, telling: Telling, reports: Reports) -> None:
         self._policy = request.policy.rollout
+        self._training = request.policy.training
         self._steps = steps
         self._progress = progress
         self._telling = telling
@@ -36,10 +38,16 @@ class RollingOut:
         await self._steps.record(AuditEvent.DECIDED, self._progress.record())
         self.begun = True
         expected = facts.champion.model.digest if facts.champion else None
-        promotion = await self._steps.promote(snapshot, facts.refit, judgement, expected)
+        promotion = await self._steps.promote(snapshot, facts.refit, judgement, expected=expected, recipe=self._recipe())
         self._progress.learn(promotion=promotion)
         raise_if_cancelled()
         return promotion
+
+    def _recipe(self) -> Recipe:
+        """What the refit was fitted by: the bench may have advised a part of the declared members."""
+        recipe, facts = self._training.recipe, self._progress.facts
+        by_bench = facts.judged is None and facts.advice is not None
+        return recipe.narrowed(facts.advice.members) if by_bench and facts.advice else recipe
 
     async def bake(self, promotion: Promotion) -> IncidentReport | None:
         self._progress.enter(Stage.BAKE, "In service; the first minutes are watched.", WaitingOn.CLOCK)

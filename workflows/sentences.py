@@ -3,6 +3,7 @@
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 
 from contracts.review import Resolution, ReviewOutcome
+from contracts.shadow import Shift
 from contracts.snapshot import Coverage
 
 
@@ -18,6 +19,14 @@ def decided_by(review: ReviewOutcome | None) -> str:
     what = "approval" if review.decision.approve else "rejection"
     note = f": {review.decision.note.rstrip('. ')}" if review.decision.note else ""
     return f"{what} by {review.decision.reviewer} ({review.identity}){note}"
+
+
+def shift(wanted: Shift) -> str:
+    """As the end of a sentence such as 'the champion serves with ...'."""
+    record = f"on its own record it gains {wanted.gain:.1%}" if wanted.on else f"a shift no longer gains: {wanted.gain:+.1%}"
+    if not any(wanted.shift):
+        return f"no shift ({record})"
+    return f"the shift {', '.join(f'{number:+.3f}' for number in wanted.shift)} ({record})"
 
 
 def cause(error: BaseException) -> str:

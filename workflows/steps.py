@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -16,7 +17,8 @@ from activities.promotion import PromotionActivities
 from activities.snapshot import SnapshotActivities
 from activities.training import TrainingActivities
 from contracts.audit import AuditEntry, AuditEvent
-from contracts.base import Contract
+from contracts.base import Contract, Horizon
+from contracts.bench import Judging
 from contracts.evaluation import EvaluateChallenger, Evidence, JudgeEvidence, Judgement
 from contracts.ids import step_key, training_key
 from contracts.incident import RemediationRequest
@@ -34,8 +36,20 @@ from contracts.rollout import (
     WatchReport,
 )
 from contracts.snapshot import Snapshot, TakeSnapshot
-from contracts.training import Challenger, ModelCard, Purpose, Tags, Task, TrainChallenger
+from contracts.training import Challenger, ModelCard, Purpose, Recipe, Tags, Task, TrainChallenger
+from policies.bench_turns import horizons
 from workflows import options
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How new both models are, and how long ago the last promotion was: what the gate goes by beside the rows."""
+
+    champion: datetime | None
+    """Up to when the champion was trained; None where there is none."""
+    challenger: datetime
+    weeks: float | None
+    """Since the last promotion; None where nothing was promoted yet."""
 
 
 class Steps:
@@ -61,15 +75,21 @@ class Steps:
             endpoint=self._request.endpoint,
             data=self._policy.data,
             as_of=max(a.as_of for a in self._request.alarms),
-            horizons=tuple(member.horizon for member in self._policy.training.recipe.blended),
+            horizons=self._horizons(),
             holdout=self._policy.gate.holdout,
             tags=self.tags,
             catch_up=n > 1,
         )
-        self._keep("snapshot", request)
+        self.keep("snapshot", request)
         return await workflow.execute_activity_method(
             SnapshotActivities.take_snapshot, request, summary=f"labelled rows, look {n}", **options.DATA
         )
+
+    def _horizons(self) -> tuple[Horizon, ...]:
+        training = self._policy.training
+        if training.judging is Judging.SHADOW:
+            return horizons(self._policy)
+        return tuple(member.horizon for member in training.recipe.blended)
 
     async def champion(self) -> ModelCard | None:
         return await workflow.execute_activity_method(
@@ -78,10 +98,11 @@ class Steps:
 
     async def train(self, snapshot: Snapshot) -> tuple[Challenger, Challenger]:
         """The fit to be judged and the fit that would ship, side by side."""
-        judged, refit = await asyncio.gather(self._train(snapshot, Purpose.JUDGE), self._train(snapshot, Purpose.REFIT))
+        recipe = self._policy.training.recipe
+        judged, refit = await asyncio.gather(*(self.trained(snapshot, purpose, recipe) for purpose in Purpose))
         return judged, refit
 
-    async def _train(self, snapshot: Snapshot, purpose: Purpose) -> Challenger:
+    async def trained(self, snapshot: Snapshot, purpose: Purpose, recipe: Recipe, shift: tuple[float, ...] = ()) -> Challenger:
         training = self._policy.training
         job = TrainChallenger(
             key=self.job_key(purpose),
@@ -90,17 +111,18 @@ class Steps:
             dataset=snapshot.dataset,
             features=self._policy.data.features,
             label=self._policy.data.label,
-            recipe=training.recipe,
             task=self._policy.data.task,
             classes=self._policy.data.classes,
             threshold=self._policy.serving.threshold if self._policy.data.task is Task.BINARY else None,
+            recipe=recipe,
+            shift=shift,
             end=snapshot.cut if purpose is Purpose.JUDGE else snapshot.as_of,
             tags=self.tags,
             max_runtime=training.max_runtime,
             max_memory_mb=training.max_memory_mb,
             price_per_hour=training.price_per_hour,
         )
-        self._keep(f"train-{purpose.value}", job, apart={"dataset"})
+        self.keep(f"train-{purpose.value}", job, apart={"dataset"})
         how = options.training(
             main_queue=workflow.info().task_queue,
             max_runtime=training.max_runtime,
@@ -126,12 +148,16 @@ class Steps:
             threshold=self._policy.serving.threshold,
             data=self._policy.data,
         )
-        self._keep("evaluate", request, apart={"snapshot", "champion", "challenger", "refit", "data"})
+        self.keep("evaluate", request, apart={"snapshot", "champion", "challenger", "refit", "data"})
         return await workflow.execute_activity_method(
             EvaluationActivities.evaluate_challenger, request, summary="score both on the same rows", **options.DATA
         )
 
-    async def judge(self, snapshot: Snapshot, champion: ModelCard | None, evidence: Evidence, judged: Challenger) -> Judgement:
+    def standing(self, champion: ModelCard | None, judged: Challenger) -> Standing:
+        through = champion.trained_through if champion else None
+        return Standing(through, judged.trained_through, self._request.weeks_since_promotion)
+
+    async def judge(self, snapshot: Snapshot, evidence: Evidence, standing: Standing) -> Judgement:
         request = JudgeEvidence(
             key=self.key("gate"),
             endpoint=self._request.endpoint,
@@ -139,21 +165,23 @@ class Steps:
             evidence=evidence,
             gate=self._policy.gate,
             threshold=self._policy.serving.threshold,
-            champion_trained_through=champion.trained_through if champion else None,
-            challenger_trained_through=judged.trained_through,
-            weeks_since_promotion=self._request.weeks_since_promotion,
+            champion_trained_through=standing.champion,
+            challenger_trained_through=standing.challenger,
+            weeks_since_promotion=standing.weeks,
             snapshot=snapshot,
             task=self._policy.data.task,
             classes=self._policy.data.classes,
             slices=self._policy.data.slices,
             alarms=tuple(f"{a.kind.value} from {a.source}: {a.message}"[:300] for a in self._request.alarms[:20]),
         )
-        self._keep("judge", request, apart={"snapshot", "evidence"})
+        self.keep("judge", request, apart={"snapshot", "evidence"})
         return await workflow.execute_activity_method(
             GateActivities.judge_evidence, request, summary="verdict", **options.JUDGEMENT
         )
 
-    async def promote(self, snapshot: Snapshot, refit: Challenger, judgement: Judgement, expected: str | None) -> Promotion:
+    async def promote(
+        self, snapshot: Snapshot, refit: Challenger, judgement: Judgement, *, expected: str | None, recipe: Recipe
+    ) -> Promotion:
         request = PromoteChallenger(
             key=self.key("promote"),
             challenger=refit,
@@ -162,7 +190,7 @@ class Steps:
             serving=self._policy.serving,
             reference={c.metric: c.challenger for c in judgement.comparisons},
             expected=expected,
-            recipe=self._policy.training.recipe,
+            recipe=recipe,
             features=self._policy.data.features,
         )
         return await workflow.execute_activity_method(
@@ -235,7 +263,7 @@ class Steps:
         )
         await workflow.execute_activity_method(AuditActivities.record, entry, summary=f"record: {event.value}", **options.RECORD)
 
-    def _keep(self, step: str, request: Contract, apart: set[str] | None = None) -> None:
+    def keep(self, step: str, request: Contract, apart: set[str] | None = None) -> None:
         """For whoever takes the decision again from its record; what the record holds anyway stays apart."""
         self._asked[step] = request.model_dump(mode="json", exclude=apart)
 

@@ -107,7 +107,7 @@ def _artifact(job: TrainChallenger, trained: "Trained") -> "Artifact":
         task=job.task,
         classes=job.classes if job.task is Task.MULTICLASS else (),
         threshold=job.threshold if job.task is Task.BINARY else None,
-        shift=(0.0,) * (len(job.classes) if job.task is Task.MULTICLASS else 1),
+        shift=job.shift or (0.0,) * (len(job.classes) if job.task is Task.MULTICLASS else 1),
         members=trained.members,
     )
 
@@ -129,6 +129,7 @@ def _challenger(job: TrainChallenger, trained: "Trained", artifact: "Artifact", 
         classes=artifact.classes,
         threshold=artifact.threshold,
         baseline=trained.baseline,
+        shift=job.shift,
     )
 
 

@@ -67,5 +67,12 @@ def test_an_incident_that_judged_nothing_cools_nothing() -> None:
     policy = IntakePolicy(cool_down=timedelta(days=30))
     for outcome in Outcome:
         end = intake.cool_down_end(outcome=outcome, as_of=NOW, policy=policy, present=None)
-        judged = outcome not in (Outcome.FAILED, Outcome.CANCELLED, Outcome.SHORT_OF_DATA)
+        judged = outcome not in (Outcome.FAILED, Outcome.CANCELLED, Outcome.SHORT_OF_DATA, Outcome.RECALIBRATED)
         assert end == (NOW + timedelta(days=30) if judged else None)
+
+
+def test_a_cool_down_absorbs_all_but_a_first_champion_and_a_recalibration() -> None:
+    pending = tuple(alarm(n, kind=kind) for n, kind in enumerate(AlarmKind))
+    found = intake.judge(pending=pending, cool_until=NOW + timedelta(days=1))
+    assert {a.kind for a in found.opening} == {AlarmKind.ONBOARDING, AlarmKind.CALIBRATION}
+    assert len(found.absorbed) == len(AlarmKind) - 2

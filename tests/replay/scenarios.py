@@ -11,10 +11,12 @@ from contracts.fleet import EndpointPolicy
 from contracts.ids import lifecycle_id
 from contracts.incident import Accepted, LifecycleStatus, Stage
 from platforms.errors import Corrupt, TrainingFailed
+from tests.benches import keep_a_record, shadow_policy
 from tests.fakes import AS_OF, World, fake_platform
 from tests.stories import Loop, a_policy, an_alarm, start_lifecycle, until, workers
 
 REVIEWED = a_policy(review={"reviewers": ["ada"], "timeout": "24h", "remind_after": "8h"})
+BENCH = shadow_policy()
 SHADOW_MODE = a_policy(mode="shadow")
 UNWATCHED = a_policy(rollout={"watch": "0s"})
 
@@ -51,6 +53,14 @@ class Scenario:
 def regressing() -> World:
     world = World(challenger_quality=0.3)
     world.champion(quality=0.9)
+    return world
+
+
+def benched(champion: float, bias: float = 0.0) -> World:
+    """A champion of this quality, and nine weeks of a shadow bench whose fits are good."""
+    world = World()
+    world.bias[world.champion(quality=champion).digest] = bias
+    keep_a_record(world, BENCH)
     return world
 
 
@@ -138,6 +148,18 @@ async def one_incident(loop: Loop) -> list[Run]:
     return await _incident(loop)
 
 
+async def improvement(loop: Loop) -> list[Run]:
+    """The shadow bench raises it: its verdict is ready, and the refit ships."""
+    await loop.alarm(an_alarm(kind="improvement"))
+    return await _incident(loop)
+
+
+async def calibration(loop: Loop) -> list[Run]:
+    """The champion serves on with another shift."""
+    await loop.alarm(an_alarm(kind="calibration"))
+    return await _incident(loop)
+
+
 async def renewal(loop: Loop) -> list[Run]:
     """Continue-as-new under an open incident, which the next run follows, decides on and settles."""
     await loop.alarm()
@@ -163,6 +185,10 @@ SCENARIOS = {
     "training-failed": Scenario(one_incident, lambda: drifted(failures={"train": [TrainingFailed("out of memory")] * 2})),
     "promotion-broken-off": Scenario(one_incident, lambda: drifted(failures={"manifest": [Corrupt("not readable")]})),
     "bake-rollback": Scenario(one_incident, lambda: drifted(healthy=False)),
+    "bench-promotion": Scenario(improvement, lambda: benched(0.6), BENCH),
+    "bench-recalibration": Scenario(calibration, lambda: benched(0.9, bias=0.8), BENCH),
+    "bench-asks": Scenario(rejected, lambda: benched(0.9), BENCH),
+    "bench-without-a-record": Scenario(improvement, drifted, BENCH),
     "shadow-mode": Scenario(one_incident, policy=SHADOW_MODE),
     "renewal": Scenario(renewal, regressing, REVIEWED, renews=True),
 }
