@@ -28,7 +28,7 @@ from tests.servers import hasty_server
 
 RECORDED = sorted(HISTORIES.glob("*.json"))
 SECONDS = 55
-MOST_BYTES = 1_000_000
+MOST_BYTES = 2_000_000
 
 
 async def _replay(history: str) -> None:
