@@ -63,6 +63,11 @@ def training_key(workflow_id: str, purpose: Purpose) -> str:
     return step_key(workflow_id, f"train-{purpose.value}")
 
 
+def bench_training_key(workflow_id: str, n: int) -> str:
+    """The key of the n-th job of one run of the bench, from 1."""
+    return step_key(workflow_id, "train-bench", n)
+
+
 def split_incident(name: str) -> tuple[str, str]:
     """Read 'NAME/ID' as people write it on the command line.
 

@@ -28,8 +28,9 @@ from workflows.endpoint_lifecycle import EndpointLifecycle
 from workflows.options import training_queue
 from workflows.remediation import Remediation
 from workflows.rollback import Rollback
+from workflows.shadow_bench import ShadowBench
 
-WORKFLOWS = (EndpointLifecycle, Remediation, Rollback)
+WORKFLOWS = (EndpointLifecycle, Remediation, Rollback, ShadowBench)
 QUEUES = ("main", "training")
 GRACE = timedelta(seconds=20)
 """How long a draining worker lets steps finish before it tells them to stop; a training job outlives it."""

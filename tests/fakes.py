@@ -168,17 +168,18 @@ class FakeFeatures:
             self.world.coverage_short -= 1
             short = (Shortfall(what="positives", found=0, wanted=20),)
         self.world.taken[f"mem:{request.key}"] = request.as_of
+        content = digest(f"dataset as of {request.as_of}")
         cut = request.as_of - request.holdout - request.data.label_delay
         window = Window(start=cut - timedelta(days=30), end=request.as_of)
         return Snapshot(
-            dataset=DatasetRef(uri=f"mem:{request.key}", sha256=digest("dataset"), rows=1000),
+            dataset=DatasetRef(uri=f"mem:{request.key}", sha256=content, rows=1000),
             query="select * from rows",
             as_of=request.as_of,
             window=window,
             cut=cut,
             holdout=Window(start=request.as_of - request.holdout, end=request.as_of),
             coverage=Coverage(rows=1000, labelled=1000, days=30, label_rate=1, positives=400, negatives=600, short=short),
-            fingerprint=digest("dataset"),
+            fingerprint=content,
         )
 
     def rows(self, dataset: DatasetRef, data: DataPolicy, window: Window) -> Rows:

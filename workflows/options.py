@@ -61,6 +61,11 @@ NOTICE = Options(
 )
 """Telling people: a channel that is down delays nothing for long."""
 
+ALARM = Options(
+    start_to_close_timeout=timedelta(seconds=30), schedule_to_close_timeout=timedelta(minutes=10), retry_policy=_PATIENT
+)
+"""Handing an alarm to the bridge; one that is down gets it at the next turn."""
+
 RECORD = Options(
     start_to_close_timeout=timedelta(minutes=1), schedule_to_close_timeout=timedelta(minutes=30), retry_policy=_PATIENT
 )
@@ -103,6 +108,7 @@ FOLLOW = Options(
 """Waiting for a remediation that an earlier run of the lifecycle began."""
 
 _PRIORITY = {Severity.CRITICAL: 1, Severity.HIGH: 2, Severity.MEDIUM: 3, Severity.LOW: 4}
+_LAST = 5
 
 
 def training(*, main_queue: str, max_runtime: timedelta, severity: Severity, team: str) -> Options:
@@ -117,6 +123,13 @@ def training(*, main_queue: str, max_runtime: timedelta, severity: Severity, tea
         cancellation_type=_WAIT,
         priority=Priority(priority_key=_PRIORITY[severity], fairness_key=team),
     )
+
+
+def bench_training(*, main_queue: str, max_runtime: timedelta, team: str) -> Options:
+    """The shadow bench trains when nobody else wants to."""
+    how = training(main_queue=main_queue, max_runtime=max_runtime, severity=Severity.LOW, team=team)
+    how["priority"] = Priority(priority_key=_LAST, fairness_key=team)
+    return how
 
 
 def baking(bake: timedelta) -> Options:

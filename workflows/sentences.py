@@ -31,9 +31,19 @@ def shift(wanted: Shift) -> str:
 
 def cause(error: BaseException) -> str:
     """The innermost reason, with its type: what somebody at night has to know."""
-    inner = error
-    while isinstance(inner, ActivityError | ChildWorkflowError) and inner.cause is not None:
-        inner = inner.cause
+    inner = _innermost(error)
     if isinstance(inner, ApplicationError):
         return f"{inner.type or 'error'}: {inner.message}"
     return f"{type(inner).__name__}: {inner}"
+
+
+def kind(error: BaseException) -> str:
+    """The innermost reason's type alone, such as 'NotFound'."""
+    inner = _innermost(error)
+    return (inner.type or "error") if isinstance(inner, ApplicationError) else type(inner).__name__
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, ActivityError | ChildWorkflowError) and error.cause is not None:
+        error = error.cause
+    return error
