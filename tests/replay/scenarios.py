@@ -8,12 +8,14 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from contracts.fleet import EndpointPolicy
-from contracts.ids import lifecycle_id
+from contracts.ids import bench_id, lifecycle_id
 from contracts.incident import Accepted, LifecycleStatus, Stage
+from contracts.shadow import BenchRequest
 from platforms.errors import Corrupt, TrainingFailed
 from tests.benches import keep_a_record, shadow_policy
 from tests.fakes import AS_OF, World, fake_platform
 from tests.stories import Loop, a_policy, an_alarm, start_lifecycle, until, workers
+from workflows.shadow_bench import ShadowBench
 
 REVIEWED = a_policy(review={"reviewers": ["ada"], "timeout": "24h", "remind_after": "8h"})
 BENCH = shadow_policy()
@@ -174,6 +176,23 @@ async def renewal(loop: Loop) -> list[Run]:
     return [*await _incident(loop), Run("lifecycle-renewed", loop.lifecycle.id, first)]
 
 
+BENCHED = a_policy(training={"judging": "shadow", "bench": {"warm_up": 1}}, gate={"resamples": 200})
+
+
+async def bench_turns(loop: Loop) -> list[Run]:
+    """The shadow bench's first run, with too little evidence for a verdict, and the next, which raises an alarm of improvement."""
+    for name in ("first", "next"):
+        await loop.client.execute_workflow(
+            ShadowBench.run,
+            BenchRequest(endpoint=loop.world.endpoint, policy=BENCHED),
+            id=f"{bench_id(loop.world.endpoint)}-{name}",
+            task_queue=loop.queue,
+        )
+        loop.world.label_lead += timedelta(days=7)
+    assert len(loop.world.raised) == 1
+    return [Run(f"bench-{name}", f"{bench_id(loop.world.endpoint)}-{name}") for name in ("first", "next")]
+
+
 SCENARIOS = {
     "promotion-and-rollback": Scenario(promotion_and_rollback),
     "rejected": Scenario(rejected, regressing, REVIEWED),
@@ -190,6 +209,7 @@ SCENARIOS = {
     "bench-asks": Scenario(rejected, lambda: benched(0.9), BENCH),
     "bench-without-a-record": Scenario(improvement, drifted, BENCH),
     "shadow-mode": Scenario(one_incident, policy=SHADOW_MODE),
+    "bench-turns": Scenario(bench_turns, lambda: drifted(label_lead=timedelta(0))),
     "renewal": Scenario(renewal, regressing, REVIEWED, renews=True),
 }
 
