@@ -28,6 +28,8 @@ class Period:
     """Shape (n, k), NaN for a missing value."""
     label: Floats
     """NaN where there is none."""
+    slices: Floats | None = None
+    """Numbers of the values by which the arms are compared, too, shape (n, m)."""
 
     def __post_init__(self) -> None:
         if not len(self.event_time) == len(self.known_at) == len(self.features) == len(self.label):
@@ -39,7 +41,8 @@ class Period:
     def between(self, start: datetime, end: datetime) -> "Period":
         """The rows of a part of it."""
         rows: NDArray[np.bool_] = (self.event_time >= microseconds(start)) & (self.event_time < microseconds(end))
-        return Period(start, end, self.event_time[rows], self.known_at[rows], self.features[rows], self.label[rows])
+        sliced = None if self.slices is None else self.slices[rows]
+        return Period(start, end, self.event_time[rows], self.known_at[rows], self.features[rows], self.label[rows], sliced)
 
 
 class Source(Protocol):

@@ -16,8 +16,8 @@ from console.screen import Answer
 from platforms.errors import Corrupt, Invalid, NotFound, PlatformError, Unavailable
 from platforms.ports import Platform
 from runtime.client import connect
+from runtime.declared_file import DeclaredFileError
 from runtime.errors import Misconfigured, StartError, TemporalUnreachable
-from runtime.fleet_file import FleetFileError
 from runtime.settings import Settings
 
 _PLATFORM: dict[type[PlatformError], type[Halt]] = {
@@ -29,7 +29,7 @@ _PLATFORM: dict[type[PlatformError], type[Halt]] = {
 _START: dict[type[StartError], type[Halt]] = {
     TemporalUnreachable: Unreachable,
     Misconfigured: Usage,
-    FleetFileError: Usage,
+    DeclaredFileError: Usage,
 }
 _NO_ANSWER = {
     RPCStatusCode.UNAVAILABLE,

@@ -230,6 +230,27 @@ VERBS: Final = (
         waits=False,
     ),
     Verb(
+        "backtest",
+        "try a policy on your own history",
+        "Plays the policy over a CSV or Parquet file in simulated time, by the judgement of the live loop, beside simple habits: "
+        "never retrained, and refitted each period on 30 days, 90 days and everything. The card says what the columns mean. "
+        "Leaves summary.json, a table of all periods, a plot and a page in the folder. Nothing else is touched or needed.",
+        (
+            "python starter.py backtest --data rentals.csv --card card.yaml --out tried",
+            "python starter.py backtest --data rentals.csv --card card.yaml --out tried --policy mine.yaml --json",
+            "python starter.py backtest --template rentals.csv",
+        ),
+        "backtest:backtest",
+        (
+            _arg("--data", metavar="FILE", help="a CSV or Parquet file, one row for each answer that was needed"),
+            _arg("--card", metavar="CARD", help="a YAML file that says what its columns mean"),
+            _arg("--out", metavar="DIR", help="folder for the results; those of an earlier run are replaced"),
+            _arg("--policy", metavar="FILE", help="an endpoint's policy as in the fleet file, or a fleet file with one endpoint"),
+            _arg("--template", metavar="FILE", help="print a card guessed from this file, and do nothing else"),
+        ),
+        waits=False,
+    ),
+    Verb(
         "sweep",
         "remove what outlived its incident",
         "Everything temporary carries the incident that made it. What belongs to an incident whose remediation doesn't run "

@@ -101,7 +101,7 @@ def _problem(document: Document, detail: ErrorDetails, model: type[BaseModel]) -
         return Problem(line, f"{shown}.{location[-1]}".removeprefix("file."), "is missing")
     if detail["type"] == "extra_forbidden":
         return Problem(line, shown, _unknown(str(path[-1]), fields_at(path[:-1], model)))
-    if location[-1] == "[key]":
+    if location[-1:] == ("[key]",):
         return Problem(line, shown, _NAME_RULE)
     if detail["type"] == "value_error" and not isinstance(node, ScalarNode):
         return Problem(line, shown, detail["msg"].removeprefix("Value error, "))

@@ -14,7 +14,7 @@ from contracts.alarm import AlarmKind, Severity
 from contracts.audit import AuditEvent
 from tests.console.conftest import run_starter
 
-LATER = ("prescale", "journal", "capacity", "cost", "backtest", "alarms", "review")
+LATER = ("prescale", "journal", "capacity", "cost", "alarms", "review")
 names = [verb.name for verb in VERBS]
 
 
