@@ -17,11 +17,10 @@ from backtest.engine import Decision, Outcome
 from contracts.training import Task
 from learning.rows import Floats
 from policies.bench_record import complete, row_loss
-from policies.chance import student
+from policies.chance import student_quantile
 from policies.paired import Days
 
 _DAY = 86_400_000_000
-_NORMAL = 1.959964
 
 
 class Proved(StrEnum):
@@ -119,7 +118,7 @@ def proved(day: Days, gain: Floats) -> Verdict:
         return Verdict(Proved.UNCLEAR, mean, -np.inf, np.inf, len(gain))
     total = np.bincount(index, weights=gain)
     error = float(np.sqrt(blocks / (blocks - 1) * ((total - mean * count) ** 2).sum()) / count.sum())
-    reach = student(_NORMAL, blocks - 1) * error
+    reach = student_quantile(0.025, blocks - 1) * error
     found = Proved.RIGHT if mean - reach > 0 else Proved.WRONG if mean + reach < 0 else Proved.UNCLEAR
     return Verdict(found, mean, mean - reach, mean + reach, len(gain))
 
