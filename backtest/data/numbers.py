@@ -1,5 +1,6 @@
 """Numbers out of a column of anything: quoted, with thousands separators, missing in many spellings, absurd."""
 
+from contextlib import suppress
 from typing import Final
 
 import numpy as np
@@ -66,10 +67,8 @@ def _of_typed(column: pa.Array, found: ColumnFindings) -> Floats:
 
 def _of_text(text: pa.Array, found: ColumnFindings, *, decimal_comma: bool) -> Floats:
     found.missing += text.null_count
-    try:
+    with suppress(pa.ArrowException):  # most columns hold nothing but numbers, and that is tried first
         return _doubles(text)
-    except pa.ArrowException:
-        pass
     clean = _without_separators(text, decimal_comma=decimal_comma)
     good = pc.fill_null(pc.match_substring_regex(clean, _NUMBER, ignore_case=True), fill_value=False)
     values = _doubles(pc.if_else(good, clean, pa.scalar(None, pa.string())))
