@@ -12,6 +12,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
 mpl.rcParams.update({"svg.hashsalt": "homeostat", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11})
 
@@ -33,6 +34,8 @@ _FROM_THE_PAGE: Mapping[str, str] = MappingProxyType(
 _ONE_AT_A_TIME = threading.Lock()
 WIDTH = 4.8
 _LINE = 0.24
+_LARGE = 1e4
+_UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,10 @@ def _svg(plot: Plot) -> str:
 
 
 def _dress(axes: Axes) -> None:
+    for axis in (axes.xaxis, axes.yaxis):
+        largest = max(map(abs, axis.get_view_interval()))
+        if isinstance(axis.get_major_formatter(), ScalarFormatter) and largest >= _LARGE:
+            axis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["bottom", "left"]].set_color(INK)
     axes.tick_params(colors=INK)
@@ -84,6 +91,14 @@ def _dress(axes: Axes) -> None:
     axes.yaxis.label.set_color(INK)
     axes.grid(alpha=0.15, color=INK)
     axes.set_axisbelow(True)
+
+
+def compact(value: float) -> str:
+    """12,000 as '12k' and 3.5e7 as '35M': long labels would leave the drawing, and a power of ten apart is overlooked."""
+    for size, unit in _UNITS:
+        if abs(value) >= size:
+            return f"{value / size:.6g}{unit}"
+    return f"{value:.6g}"
 
 
 def legend(axes: Axes, *, above: bool = False) -> None:

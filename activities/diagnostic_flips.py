@@ -19,6 +19,8 @@ SAMPLES = 5
 _FEATURES = 30
 _CLASSES = 12
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_COUNTS = "rows are what happened, columns what it said; shares are of the row"
+_ERRORS = "so many of all rows have an error of at most"
 Places = NDArray[np.intp]
 
 
@@ -27,6 +29,8 @@ class Confusion:
     """What happened (rows) against what a model said (columns), as counts with shares of the row."""
 
     model: str
+    how: str
+    """How to read the table."""
     said: tuple[str, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -94,7 +98,8 @@ def confusions(rows: PairedScores, reading: Reading, rival: str) -> list[Confusi
 def _confusion(model: str, rows: PairedScores, score: Floats, reading: Reading) -> Confusion:
     if rows.task is Task.REGRESSION:
         found = np.quantile(score - rows.label, _QUANTILES)
-        return Confusion(model, tuple(f"{percent(q)} quantile" for q in _QUANTILES), (("error", tuple(map(number, found))),))
+        said = tuple(f"{q:.0%}".replace("%", " %") for q in _QUANTILES)
+        return Confusion(model, _ERRORS, said, (("error", tuple(map(number, found))),))
     count = 2 if rows.task is Task.BINARY else score.shape[1]
     pairs = rows.label.astype(np.int64) * count + reading.answers(score, rows.task).astype(np.int64)
     table = np.bincount(pairs, minlength=count * count).reshape(count, count)
@@ -106,7 +111,7 @@ def _confusion(model: str, rows: PairedScores, score: Floats, reading: Reading) 
         (f"was {names[i]}", tuple(f"{cell:,} ({percent(cell / total[i])})" for cell in line))
         for i, line in enumerate(cells.tolist())
     )
-    return Confusion(model, tuple(f"said {each}" for each in names), lines)
+    return Confusion(model, _COUNTS, tuple(f"said {each}" for each in names), lines)
 
 
 def flips(scores: PairedScores, rows: ReportRows | None, reading: Reading) -> list[Flips]:

@@ -28,6 +28,10 @@ MEANINGS = {
     "explained": "Share of the labels' variance that the predictions explain.",
     "worst_day_squared_error": "Squared error of the model's worst day. Lower is better.",
 }
+_OF_CLASSES = {
+    "brier": "Squared distance between the probabilities of all classes and what happened. Lower is better.",
+    "accuracy": "Share of rows whose likeliest class is the true one.",
+}
 SHOWN_SLICES = 20
 
 
@@ -79,7 +83,7 @@ def lines(compared: tuple[Comparison, ...], judgement: Judgement) -> list[Line]:
 def _line(compared: Comparison, weekly: Comparison | None, judgement: Judgement) -> Line:
     return Line(
         name=NAMES.get(compared.metric, name(compared.metric)),
-        meaning=MEANINGS.get(compared.metric, ""),
+        meaning=_meaning(compared.metric, judgement.task),
         challenger=number(compared.challenger),
         champion=number(compared.champion),
         gain=signed(compared.gain),
@@ -89,6 +93,10 @@ def _line(compared: Comparison, weekly: Comparison | None, judgement: Judgement)
         result=_result(compared, judgement),
         failed=not compared.held,
     )
+
+
+def _meaning(metric: str, task: Task) -> str:
+    return _OF_CLASSES.get(metric, MEANINGS.get(metric, "")) if task is Task.MULTICLASS else MEANINGS.get(metric, "")
 
 
 def _interval(found: Comparison | SliceComparison) -> str:

@@ -19,7 +19,7 @@ from contracts import commands
 from contracts.evaluation import Evidence, Judgement
 from contracts.snapshot import Snapshot, Window
 from policies.paired import PairedScores
-from policies.verdict_words import NAMES
+from policies.verdict_words import BASELINES, NAMES
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_QUERY = 20_000
@@ -51,7 +51,7 @@ def render(
     draws a page pays for it.
     """
     reading = answers.Reading(threshold, tuple(classes), judgement.policy.churn_noise)
-    rival = "champion" if evidence.champion else "base rate"
+    rival = "champion" if evidence.champion else BASELINES[judgement.task]
     shifts = data_changes.shifts(rows)
     context = {
         "judgement": judgement,
@@ -165,7 +165,7 @@ def _facts(
         yield "training rows end", f"{snapshot.cut:{MINUTE}} UTC"
         yield "snapshot SHA-256", snapshot.fingerprint
     yield "evidence SHA-256", evidence.digest
-    yield "champion", evidence.champion or "none yet: the constant base rate stands in"
+    yield "champion", evidence.champion or f"none yet: the constant {BASELINES[judgement.task]} stands in"
     yield "challenger", evidence.challenger
     if evidence.refit:
         yield "refit, which would ship", evidence.refit

@@ -80,7 +80,7 @@ class ShadowEvaluationActivities:
 
     def _slices(self, request: EvaluateRefit, rows: Rows) -> dict[str, Scores]:
         """The bench keeps no features: the values come from the snapshot, found by the rows' ids; NaN where one is gone."""
-        if not request.data.slices or not len(rows):
+        if not request.data.slices:
             return {}
         window = request.advice.evidence.compared if request.advice.evidence else request.snapshot.window
         there = self._platform.features.rows(request.snapshot.dataset, request.data, window)

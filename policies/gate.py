@@ -27,7 +27,7 @@ from policies.sample import Sample
 from policies.slices import SliceFindings, Values, compare_slices
 from policies.stability import estimates, stability
 from policies.unanimity import objections
-from policies.verdict_words import sentence
+from policies.verdict_words import BASELINES, sentence
 
 
 def judge(
@@ -48,7 +48,7 @@ def judge(
     The task is that of `holdout`. `slices` holds a value per row of it, by feature. `family` counts the comparisons at the
     strict gate (rivals times looks) of which this is the best one.
 
-    Without a champion (`champion_trained_through` None) the champion's scores are the constant base rate, and guards
+    Without a champion (`champion_trained_through` None) the champion's scores are a constant (`BASELINES`), and guards
     and slices are reported but not held: nothing in service can get worse. Raises ValueError where holdout and replay are
     of different tasks, where a slice has another length, and for a primary metric that the task doesn't have.
     """
@@ -176,7 +176,8 @@ def _findings(case: _Case) -> Iterator[Finding]:
 def _notes(case: _Case) -> Iterator[str]:
     """What was not looked at: missing evidence is said, never counted as passed."""
     if case.first:
-        yield "There is no champion yet: the challenger was held against the constant base rate, and no guard was applied."
+        stand_in = BASELINES[case.holdout.family.task]
+        yield f"There is no champion yet: the challenger was held against the constant {stand_in}, and no guard was applied."
     if not case.requests:
         yield "No live request was replayed, so the comparison rests on the holdout alone."
     elif case.replayed.shortfalls:

@@ -47,12 +47,16 @@ def compare(
     decides = share <= max_disagreement or tail(count=round(share * rows), of=rows, rate=max_disagreement) >= _CHANCE
     shift = score_shift(judged, refit)
     scores = shift <= max_score_shift or rows < min_rows
-    said = _sentence(rows, share, max_disagreement, decides) if scores else _shifted(rows, shift, max_score_shift)
+    said = (
+        _sentence(rows, share, max_disagreement, agrees=decides, task=task) if scores else _shifted(rows, shift, max_score_shift)
+    )
     return RefitReport(agrees=decides and scores, rows=rows, disagreement=share, score_shift=shift, sentence=said)
 
 
-def _sentence(rows: int, share: float, most: float, agrees: bool) -> str:
-    seen = f"the refit decides {share:.1%} of {rows:,} replayed requests differently from the judged model (allowed {most:.1%})"
+def _sentence(rows: int, share: float, most: float, *, agrees: bool, task: Task) -> str:
+    what = "answers clearly other numbers than the judged model on" if task is Task.REGRESSION else "decides"
+    how = "" if task is Task.REGRESSION else " differently from the judged model"
+    seen = f"the refit {what} {share:.1%} of {rows:,} replayed requests{how} (allowed {most:.1%})"
     if not agrees:
         return f"{seen}, so the verdict does not speak for it."
     return f"{seen}; so few requests prove nothing." if share > most else f"{seen}."

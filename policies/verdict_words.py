@@ -1,6 +1,7 @@
 """The gate's findings in words that a person understands at night."""
 
 from contracts.evaluation import Comparison, GatePolicy, Verdict
+from contracts.training import Task
 from policies.bootstrap import Gain
 from policies.sample import Sample
 
@@ -21,7 +22,8 @@ NAMES = {
     "explained": "explained share",
     "worst_day_squared_error": "squared error of the worst day",
 }
-
+BASELINES = {Task.BINARY: "base rate", Task.MULTICLASS: "shares of the classes", Task.REGRESSION: "mean of the labels"}
+"""What stands in for the first champion: the answer of a model that knows its training labels alone."""
 
 _SMALL = 0.001
 _LARGE = 1e4

@@ -3,7 +3,8 @@
   python -m platforms.local.ingest bikes rentals.csv --id hour_id --event-time start --label busy --label-delay 1h
 
 Every row needs an id (the one that requests to the endpoint carry, so that labels find their predictions), the time of the
-event, and, where it is known already, the label: 0 or 1. Say when labels arrive: by a column with their time, or by a delay
+event, and, where it is known already, the label: 0 or 1, the number of a class from 0, or any number of a regression; name the
+classes with --classes, and the label may be a name. Say when labels arrive: by a column with their time, or by a delay
 after the event. Rows without a label may come first; append them again under the same id when the label is there.
 Times without a zone are taken as UTC. Features must be numbers: write categories as codes.
 """
@@ -63,9 +64,26 @@ def prepared(rows: pa.Table, chosen: argparse.Namespace) -> pa.Table:
     _check_columns(rows, [*special, *features], chosen.file)
     if clash := [name for name in (*features, chosen.label) if name.lower() in RESERVED]:
         raise Invalid(f"{', '.join(clash)} can't be a feature or label: rename the column, or leave it out with --features")
-    event_time = _times(rows, chosen.event_time)
-    columns = {ID: rows[chosen.id].cast(pa.string()), EVENT_TIME: event_time, LABEL_TIME: _label_times(rows, event_time, chosen)}
-    return pa.table(columns | {name: rows[name] for name in (chosen.label, *features)})
+    event_time, label = _times(rows, chosen.event_time), _labels(rows, chosen)
+    columns = {
+        ID: rows[chosen.id].cast(pa.string()),
+        EVENT_TIME: event_time,
+        LABEL_TIME: _label_times(label, rows, event_time, chosen),
+    }
+    columns[chosen.label] = label
+    return pa.table(columns | {name: rows[name] for name in features})
+
+
+def _labels(rows: pa.Table, chosen: argparse.Namespace) -> pa.ChunkedArray:
+    """Numbers, or with --classes the places of the names in that list; null where there is no label. Raises: Invalid."""
+    column = rows[chosen.label]
+    if not chosen.classes or not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    names = pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
+    found = pc.index_in(names, value_set=pa.array(chosen.classes, column.type))
+    if lost := sorted(set(names.filter(pc.and_(pc.is_valid(names), pc.is_null(found))).to_pylist())):
+        raise Invalid(f"column {chosen.label!r} holds {', '.join(map(repr, lost[:5]))}, which --classes doesn't name")
+    return found.cast(pa.float64())
 
 
 def _check_columns(rows: pa.Table, wanted: list[str], path: Path) -> None:
@@ -73,13 +91,15 @@ def _check_columns(rows: pa.Table, wanted: list[str], path: Path) -> None:
         raise NotFound(f"{path} has no column {', '.join(missing)}; there are: {', '.join(rows.column_names)}")
 
 
-def _label_times(rows: pa.Table, event_time: pa.ChunkedArray, chosen: argparse.Namespace) -> pa.ChunkedArray:
+def _label_times(
+    label: pa.ChunkedArray, rows: pa.Table, event_time: pa.ChunkedArray, chosen: argparse.Namespace
+) -> pa.ChunkedArray:
     """When each label arrived; null where there is no label."""
     if chosen.label_time is not None:
         arrived = _times(rows, chosen.label_time)
     else:
         arrived = pc.add(event_time, pa.scalar(chosen.label_delay, pa.duration("us")))
-    return pc.if_else(pc.is_valid(rows[chosen.label]), arrived, pa.scalar(None, TIMESTAMP))
+    return pc.if_else(pc.is_valid(label), arrived, pa.scalar(None, TIMESTAMP))
 
 
 def _times(rows: pa.Table, name: str) -> pa.ChunkedArray:
@@ -108,9 +128,14 @@ def _summary(chosen: argparse.Namespace, rows: pa.Table, appended: int) -> str:
         [
             f"{appended} rows ({labelled} labelled) from {first} to {last} are in table {chosen.table!r}.",
             "In the fleet file:",
-            f"    data: {{table: {chosen.table}, label: {chosen.label}, features: [{', '.join(features)}]}}",
+            f"    data: {{table: {chosen.table}, label: {chosen.label}, {_task(chosen)}features: [{', '.join(features)}]}}",
         ]
     )
+
+
+def _task(chosen: argparse.Namespace) -> str:
+    """What the fleet file has to say of many classes."""
+    return f"task: multiclass, classes: [{', '.join(chosen.classes)}], " if chosen.classes else ""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,7 +147,8 @@ def _parser() -> argparse.ArgumentParser:
     add("file", type=Path, help="a .csv or .parquet file")
     add("--id", required=True, metavar="COL", help="column that names the row, once in the file")
     add("--event-time", required=True, metavar="COL", help="column with the time of the event")
-    add("--label", required=True, metavar="COL", help="column with the 0/1 label; empty where it is not known yet")
+    add("--label", required=True, metavar="COL", help="column with the label; empty where it is not known yet")
+    add("--classes", type=_names, default=[], metavar="A,B,C", help="names of the classes, in the order of their numbers from 0")
     when = parser.add_mutually_exclusive_group(required=True)
     when.add_argument("--label-time", metavar="COL", help="column with the time at which the label became known")
     when.add_argument("--label-delay", type=_delay, metavar="TIME", help="or: how long after the event it does: 15m, 1h, 2d")

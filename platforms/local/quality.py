@@ -91,9 +91,10 @@ class EndpointMonitor:
     def _report(self, window: Window, served: Served) -> QualityReport:
         labelled, task = _judged(served, self._policy.data), self._policy.data.task
         digests = Counter(served.digest.tolist())
-        reference = self._reference(digests)
+        card = self._card(digests)
+        reference = card.reference if card else {}
         enough = int(labelled.sum()) >= self._policy.monitor.min_rows
-        label, score, threshold = served.label[labelled], served.score[labelled], self._policy.serving.threshold
+        label, score, threshold = served.label[labelled], served.score[labelled], self._threshold(card)
         found = quality.measured(label, score, task=task, threshold=threshold) if enough else {}
         return QualityReport(
             endpoint=self._endpoint,
@@ -106,16 +107,23 @@ class EndpointMonitor:
             crossed=quality.crossed(metrics=found, reference=reference, policy=self._policy.monitor, task=task),
         )
 
-    def _reference(self, digests: Counter[str]) -> dict[str, float]:
-        """What the model that answered most had reached at its gate; empty where nobody registered it. Raises: Corrupt."""
+    def _threshold(self, card: ModelCard | None) -> float:
+        """As the answers were given: by the model's own threshold where it has one, whatever the fleet file says by now."""
+        return self._policy.serving.threshold if card is None or card.threshold is None else card.threshold
+
+    def _card(self, digests: Counter[str]) -> ModelCard | None:
+        """Of the model that answered most, with what it had reached at its gate; None where nobody registered it.
+
+        Raises: Corrupt.
+        """
         if not digests:
-            return {}
+            return None
         digest = digests.most_common(1)[0][0]
         try:
-            return read_json(self._home / "registry" / self._endpoint / digest / "card.json", ModelCard).reference
+            return read_json(self._home / "registry" / self._endpoint / digest / "card.json", ModelCard)
         except NotFound:
             _log.error("no_reference", endpoint=self._endpoint, digest=digest, reason="the model that answered is not registered")
-            return {}
+            return None
 
 
 def _periods_of(days: list[str], origin: datetime, period: timedelta) -> set[int]:

@@ -8,10 +8,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from activities.diagnostic_figure import compact
 from activities.diagnostics import render
 from contracts.evaluation import Evidence, GatePolicy, Judgement, RefitReport, Verdict
 from contracts.snapshot import Coverage, Snapshot, Window
-from contracts.training import DatasetRef
+from contracts.training import DatasetRef, Task
 from policies.gate import judge
 from policies.paired import PairedScores
 
@@ -210,3 +211,22 @@ def test_the_judgement_file_reads_back_as_the_judgement(pair: PairedScores) -> N
 def test_a_page_of_many_rows_stays_small() -> None:
     many = _pair(20_000)
     assert len(_page(many)) < 200_000
+
+
+def test_a_regression_of_large_numbers_is_drawn_with_short_labels_and_its_errors_are_explained() -> None:
+    rng = np.random.default_rng(5)
+    label = 1e6 + 2e5 * rng.normal(size=400)
+    champion, challenger = (label + spread * rng.normal(size=400) for spread in (9e4, 4e4))
+    page = _render(PairedScores(PAIR.day, label, champion, challenger, Task.REGRESSION))["report.html"].decode()
+    assert re.search(r">[\d.]+G</text>", page), "squared errors of ten digits"
+    assert re.search(r">[\d.]+(M|k)</text>", page), "predictions"
+    assert "1e" not in re.sub(r"<path[^>]*>", "", "".join(re.findall(r"<text[^>]*>([^<]*)</text>", page)))
+    assert "so many of all rows have an error of at most" in page
+    assert '<th scope="col" class="n">95 %</th>' in page
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0"), (-12_000.0, "-12k"), (3.5e7, "35M"), (1_000_050.0, "1.00005M"), (250.0, "250")]
+)
+def test_large_numbers_are_written_short(value: float, text: str) -> None:
+    assert compact(value) == text

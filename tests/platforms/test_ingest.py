@@ -109,3 +109,33 @@ def test_the_home_comes_from_the_environment(
     policy = DataPolicy(table="bikes", features=("hour",), label="busy")
     assert LocalFeatureStore(home).watermark(policy) == at(0) + 10 * HOUR
     assert "3 rows" in capsys.readouterr().out
+
+
+CLASSES = """\
+hour_id,start,level,hour
+a,2012-01-01T08:00:00Z,busy,8
+b,2012-01-01T09:00:00Z,calm,9
+c,2012-01-01T10:00:00Z,,10
+"""
+NAMED = ["--id", "hour_id", "--event-time", "start", "--label", "level", "--label-delay", "1h", "--classes", "calm, busy, full"]
+
+
+def test_names_of_classes_become_their_numbers(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "levels.csv"
+    path.write_text(CLASSES)
+    assert _ingest(home, path, *NAMED) == 0
+    said = capsys.readouterr().out
+    assert "3 rows (2 labelled)" in said
+    assert "data: {table: bikes, label: level, task: multiclass, classes: [calm, busy, full], features: [hour]}" in said
+    store = LocalFeatureStore(home)
+    data = DataPolicy(table="bikes", label="level", features=("hour",), task="multiclass", classes=("calm", "busy", "full"))
+    snapshot = store.snapshot(take(as_of=at(2), horizons=("all",), data=data))
+    assert list(store.rows(snapshot.dataset, data, Window(start=at(0), end=at(2))).label) == [1, 0]
+    assert snapshot.coverage.classes == {"calm": 1, "busy": 1, "full": 0}
+
+
+def test_a_class_that_nobody_named_is_refused(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "levels.csv"
+    path.write_text(CLASSES.replace("busy", "crowded"))
+    assert _ingest(home, path, *NAMED) == 2
+    assert "column 'level' holds 'crowded', which --classes doesn't name" in capsys.readouterr().err

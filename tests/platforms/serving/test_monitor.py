@@ -17,8 +17,10 @@ import pytest
 import yaml
 
 from contracts.alarm import Alarm, AlarmKind
+from contracts.training import ModelCard
 from platforms.errors import Invalid, Unavailable
 from platforms.local.alarm_post import AlarmPost
+from platforms.local.files import read_json
 from platforms.local.monitor import Monitor, read_fleet
 from platforms.local.quality_log import QualityLog
 from tests.platforms.serving.alarm_receiver import Bridge
@@ -65,6 +67,16 @@ def monitor(fleet: Path, home: Path, bridge: Bridge) -> Iterator[Monitor]:
 @pytest.fixture
 def log(home: Path) -> QualityLog:
     return QualityLog(home, "bikes")
+
+
+def test_answers_are_judged_by_the_threshold_that_gave_them(home: Path, model: Any, monitor: Monitor, log: QualityLog) -> None:
+    """All sure answers were 0 under the model's own threshold of .97, whatever the fleet file says by now."""
+    path = home / "registry" / "bikes" / model.digest / "card.json"
+    path.write_text(read_json(path, ModelCard).model_copy(update={"threshold": 0.97}).model_dump_json())
+    play_week(home, model.digest, 0, right=True)
+    close_week(home, 0)
+    assert monitor.poll() == 0
+    assert (log.reports()[0].metrics["accuracy"], log.reports()[0].metrics["recall"]) == (0.5, 0.0)
 
 
 def test_a_good_period_is_recorded_without_an_alarm(
