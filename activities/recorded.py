@@ -11,6 +11,8 @@ from contracts.audit import AuditRecord
 from contracts.base import Contract
 from contracts.evaluation import EvaluateChallenger, Evidence, JudgeEvidence
 from contracts.reproduction import Check, Standing
+from contracts.shadow import BenchAdvice
+from contracts.shadow_evaluation import EvaluateRefit
 from contracts.snapshot import Snapshot, TakeSnapshot
 from contracts.training import Challenger, ModelCard, Purpose, Tags, TrainChallenger
 from platforms.errors import Corrupt
@@ -82,6 +84,20 @@ class Recorded:
         request = self._request("evaluate", EvaluateChallenger, again)
         if request is None:
             raise Corrupt(f"record {self.record.seq}: it holds no request to evaluate")
+        return request
+
+    @property
+    def advice(self) -> BenchAdvice | None:
+        """What the shadow bench said; None where training waited for the alarm, or the record held too little."""
+        return self.fact("advice", BenchAdvice) if "evaluate-refit" in self.requests else None
+
+    def refit_evaluation(self, snapshot: Snapshot, refit: Challenger | None, champion: ModelCard | None) -> EvaluateRefit:
+        """Raises: Corrupt (the record holds no such request, or not what it takes)."""
+        data = self.requests.get("snapshot", {}).get("data")
+        again = {"snapshot": snapshot, "advice": self.advice, "champion": champion, "refit": refit, "data": data}
+        request = self._request("evaluate-refit", EvaluateRefit, again)
+        if request is None:
+            raise Corrupt(f"record {self.record.seq}: it holds no request to evaluate the refit")
         return request
 
     def judging(self, threshold: float) -> JudgeEvidence | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from temporalio.exceptions import ApplicationError
 
+from activities.bench_reproduction import NOT_MADE_AGAIN, evaluated_again, record_held
 from activities.evaluation import EvaluationActivities
 from activities.gate import judged
 from activities.kept_evidence import InMemory, Kept, OnlyThese, kept, made_again, replayed, whole
@@ -221,7 +222,7 @@ class _Again:
         evidence = self.recorded.evidence
         assert evidence is not None  # the caller asked
         if "evaluate" not in self.recorded.requests:
-            self._by_digest()
+            self._scored_by_bench(snapshot, made.get(Purpose.REFIT), champion, evidence)
             return
         if set(made) != set(Purpose) or (champion is None and evidence.champion is not None):
             self._unchecked("scores", "evidence digest", "a model that it takes could not be had")
@@ -235,14 +236,24 @@ class _Again:
             now = anew.evaluate_challenger(self.recorded.evaluation(snapshot, made, champion))
             self._evidence_held(evidence, now, list(made_again(before, memory.read(now.uri))))
 
-    def _by_digest(self) -> None:
-        """Evidence of the shadow bench: its fits of past periods are not made again."""
-        if self.recorded.requests:
-            self.notes.append(
-                "The scores were made by the shadow bench, period by period; they are held to their digest, not made again."
-            )
-        else:
+    def _scored_by_bench(
+        self, snapshot: Snapshot, refit: Challenger | None, champion: ModelCard | None, evidence: Evidence
+    ) -> None:
+        advice = self.recorded.advice
+        if advice is None:
             self._unchecked("scores", "evidence digest", f"the request to evaluate is missing: {_OLDER}")
+            return
+        self.notes.append(NOT_MADE_AGAIN)
+        with self._named("scores", "bench's pairs"):
+            self.checks.extend(record_held(self.platform, advice))
+        if (evidence.refit is None) != (refit is None) or (evidence.champion is None) != (champion is None):
+            self._unchecked("scores", "evidence digest", "a model that it takes could not be had")
+            return
+        self.say("replaying the same requests again")
+        with self._named("scores", "evidence digest"):
+            request = self.recorded.refit_evaluation(snapshot, refit, champion)
+            now, rows = evaluated_again(self.platform, request, evidence)
+            self._evidence_held(evidence, now, rows)
 
     def _evidence_held(self, then: Evidence, now: Evidence, rows: list[Check]) -> None:
         """Expired traffic leaves the digest open; any other difference stands beside it by row and column."""

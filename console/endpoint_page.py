@@ -65,6 +65,8 @@ def _head(answer: LifecycleStatus, manifest: Manifest | None) -> Pairs:
     if manifest:
         yield "champion", manifest.champion.digest
         yield "promoted", f"as of {utc(manifest.promoted_as_of)}, revision {manifest.revision}, {manifest.incident or 'by hand'}"
+    if manifest and manifest.recalibration:
+        yield "recalibrated", f"as of {utc(manifest.served_from)}: the same model with another shift"
     yield "cooling until", utc(state.cool_until)
     yield "so far", ", ".join(f"{count} {fate}" for fate, count in sorted(state.counts.items())) or "none"
 

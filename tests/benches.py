@@ -1,5 +1,6 @@
 """A shadow bench that has kept its record for some weeks, over the fakes and by the activities of production."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.fakes import AS_OF, World, fake_platform
 from tests.stories import a_policy
 
 WEEK = timedelta(days=7)
+Fit = Callable[[Platform, str, EndpointPolicy, Snapshot], Challenger]
 
 
 def shadow_policy(**changes: Any) -> EndpointPolicy:
@@ -26,16 +28,16 @@ def keep_a_record(world: World, policy: EndpointPolicy, *, quality: float = 0.9,
     present, world.challenger_quality = world.challenger_quality, quality
     platform = fake_platform(world)
     for n in range(turns):
-        _turn(platform, world.endpoint, policy, AS_OF - (turns - 1 - n) * WEEK)
+        take_turn(platform, world.endpoint, policy, AS_OF - (turns - 1 - n) * WEEK, fitted)
     world.challenger_quality = present
     world.calls.clear()
     world.jobs.clear()
     world.resources.clear()
 
 
-def _turn(platform: Platform, endpoint: str, policy: EndpointPolicy, moment: datetime) -> None:
+def take_turn(platform: Platform, endpoint: str, policy: EndpointPolicy, moment: datetime, fit: Fit) -> None:
     bench = BenchActivities(platform)
-    snapshot = _snapshot(platform, endpoint, policy, moment)
+    snapshot = snapshot_at(platform, endpoint, policy, moment)
     scored = bench.score_period(ScorePeriod(key=f"{moment}/scored", endpoint=endpoint, policy=policy, snapshot=snapshot))
     bench.keep_turn(
         KeepTurn(
@@ -44,7 +46,7 @@ def _turn(platform: Platform, endpoint: str, policy: EndpointPolicy, moment: dat
             policy=policy,
             as_of=moment,
             dataset=snapshot.dataset.sha256,
-            fit=BenchFit(as_of=moment, challenger=_fitted(platform, endpoint, policy, snapshot)),
+            fit=BenchFit(as_of=moment, challenger=fit(platform, endpoint, policy, snapshot)),
             advice=None,
             rows=scored.rows,
             advised_from=AS_OF,
@@ -53,7 +55,8 @@ def _turn(platform: Platform, endpoint: str, policy: EndpointPolicy, moment: dat
     )
 
 
-def _snapshot(platform: Platform, endpoint: str, policy: EndpointPolicy, moment: datetime) -> Snapshot:
+def snapshot_at(platform: Platform, endpoint: str, policy: EndpointPolicy, moment: datetime) -> Snapshot:
+    """As far back as the bench looks."""
     request = TakeSnapshot(
         key=f"bench/{moment}",
         endpoint=endpoint,
@@ -66,9 +69,10 @@ def _snapshot(platform: Platform, endpoint: str, policy: EndpointPolicy, moment:
     return platform.features.snapshot(request)
 
 
-def _fitted(platform: Platform, endpoint: str, policy: EndpointPolicy, snapshot: Snapshot) -> Challenger:
+def fitted(platform: Platform, endpoint: str, policy: EndpointPolicy, snapshot: Snapshot, key: str = "bench") -> Challenger:
+    """All members of the recipe, as the fakes fit them."""
     job = TrainChallenger(
-        key=f"bench/{snapshot.as_of}",
+        key=f"{key}/{snapshot.as_of}",
         endpoint=endpoint,
         purpose=Purpose.JUDGE,
         dataset=snapshot.dataset,

@@ -7,6 +7,7 @@ from typing import Any
 from temporalio.testing import WorkflowEnvironment
 
 from platforms.local.audit import LocalAudit
+from platforms.local.bench_store import LocalBenchStore
 from platforms.local.capture import CapturedRow, CaptureWriter
 from platforms.local.evidence import LocalEvidence
 from platforms.local.feature_store import LocalFeatureStore
@@ -50,6 +51,7 @@ def platform_at(home: Path, world: World) -> Platform:
         evidence=LocalEvidence(home, "http://127.0.0.1"),
         audit=LocalAudit(home, home / "anchors"),
         inventory=LocalInventory(home),
+        bench=LocalBenchStore(home),
     )
 
 
