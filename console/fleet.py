@@ -13,6 +13,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes, Workfl
 from console.call import Call
 from console.diff import Change, changes
 from console.exits import Exit, Missing, Refused
+from console.schedules import BenchAction, BenchPlan, carry_out, planned
 from console.screen import Answer, safe
 from console.temporal import LIFECYCLE, each, lifecycle_status, running_lifecycles, update
 from contracts.fleet import EndpointPolicy
@@ -31,6 +32,14 @@ class Action(StrEnum):
 
 
 _STYLE: Final = {Action.CREATE: "green", Action.CHANGE: "yellow", Action.UNCHANGED: "dim", Action.FAILED: "red"}
+
+
+_SHADE: Final = {
+    BenchAction.CREATE: "green",
+    BenchAction.CHANGE: "yellow",
+    BenchAction.UNCHANGED: "dim",
+    BenchAction.REMOVE: "yellow",
+}
 
 
 @dataclass(frozen=True)
@@ -57,8 +66,18 @@ async def apply(call: Call) -> Answer:
     plans = await each(fleet.endpoints.items(), partial(_plan, call))
     if not call.given.dry_run:
         plans = await each(plans, partial(_carry_out, call))
+    benches = await _benches(call, fleet.endpoints, plans)
     orphans = [name for name in await running_lifecycles(call) if name not in fleet.endpoints]
-    return _answer(plans, orphans, dry=call.given.dry_run)
+    return _answer(plans, benches, orphans, dry=call.given.dry_run)
+
+
+async def _benches(call: Call, policies: dict[str, EndpointPolicy], plans: list[Plan]) -> list[BenchPlan]:
+    """An endpoint whose lifecycle refused its policy keeps the schedule that it had."""
+    failed = {plan.endpoint for plan in plans if plan.action is Action.FAILED}
+    benches = [bench for bench in await planned(call, policies) if bench.endpoint not in failed]
+    if not call.given.dry_run:
+        await each(benches, partial(carry_out, call))
+    return benches
 
 
 async def _plan(call: Call, item: tuple[str, EndpointPolicy]) -> Plan:
@@ -107,11 +126,12 @@ async def _start(call: Call, plan: Plan) -> None:
     )
 
 
-def _answer(plans: list[Plan], orphans: list[str], *, dry: bool) -> Answer:
+def _answer(plans: list[Plan], benches: list[BenchPlan], orphans: list[str], *, dry: bool) -> Answer:
     counts = {action.value: sum(plan.action == action for plan in plans) for action in Action}
     data = {
         "dry_run": dry,
         "endpoints": [plan.as_data() for plan in plans],
+        "benches": [bench.as_data() for bench in benches],
         "orphaned": orphans,
         "counts": {**counts, "orphaned": len(orphans)},
     }
@@ -119,6 +139,8 @@ def _answer(plans: list[Plan], orphans: list[str], *, dry: bool) -> Answer:
     def show(console: Console) -> None:
         for plan in plans:
             _show_plan(console, plan)
+        for bench in benches:
+            console.print(safe(f"{bench.action.value:<10} {bench.endpoint}: schedule of its shadow bench", _SHADE[bench.action]))
         for name in orphans:
             console.print(safe(f"orphaned   {name}: it runs, but the file doesn't name it; left alone", "yellow"), soft_wrap=True)
         said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing"

@@ -1,6 +1,6 @@
 """`sweep`: what outlived its incident goes, and the audit chain says so."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,10 +18,11 @@ from console.inputs import whoami
 from console.screen import Answer, safe, table, utc
 from console.temporal import each, execution
 from contracts.audit import AuditEntry, AuditEvent
-from contracts.ids import remediation_id, training_key
+from contracts.ids import bench_training_key, owner_id, training_key
 from contracts.inventory import Resource
 from contracts.training import Purpose
 from platforms.errors import Conflict
+from policies.bench_turns import MOST_TURNS
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def _by_incident(resources: Sequence[Resource]) -> list[tuple[Resource, ...]]:
 
 async def _looked_up(call: Call, resources: tuple[Resource, ...]) -> Leftovers:
     tags = resources[0].tags
-    status = await execution(call, remediation_id(tags.endpoint, tags.incident))
+    status = await execution(call, owner_id(tags.endpoint, tags.incident))
     return Leftovers(tags.endpoint, tags.incident, resources, status.name.lower() if status else "unknown to Temporal")
 
 
@@ -72,10 +73,16 @@ def _swept(call: Call, item: Leftovers) -> Leftovers:
     """
     with suppress(Conflict):  # an earlier sweep recorded the same things, at its own moment
         call.platform.audit.append(_entry(item))
-    for purpose in Purpose:
-        call.platform.trainer.stop(training_key(remediation_id(item.endpoint, item.incident), purpose))
+    for key in _job_keys(owner_id(item.endpoint, item.incident)):
+        call.platform.trainer.stop(key)
     removal = call.platform.inventory.remove(item.resources)
     return replace(item, removed=tuple(resource.id for resource in removal.removed), failed=removal.failed)
+
+
+def _job_keys(workflow_id: str) -> Iterator[str]:
+    """Of a remediation, or of a run of the shadow bench: a job that never was is nothing to stop."""
+    yield from (training_key(workflow_id, purpose) for purpose in Purpose)
+    yield from (bench_training_key(workflow_id, n + 1) for n in range(MOST_TURNS))
 
 
 def _entry(item: Leftovers) -> AuditEntry:

@@ -68,7 +68,8 @@ VERBS: Final = (
         "apply",
         "make the running fleet follow the fleet file",
         "Starts a lifecycle for each endpoint of the file that has none and hands each one its policy where it differs. "
-        "An endpoint that runs and is not in the file is reported and left alone. Doing it twice changes nothing more.",
+        "An endpoint that runs and is not in the file is reported and left alone. Each endpoint with `judging: shadow` gets a "
+        "schedule for its shadow bench; others lose theirs. Doing it twice changes nothing more.",
         ("python starter.py apply fleet.yaml --dry-run", "python starter.py apply fleet.yaml"),
         "fleet:apply",
         (_arg("file", metavar="FILE", help="the fleet file"), _DRY_RUN),
@@ -107,6 +108,16 @@ VERBS: Final = (
             ),
             _arg("--id", metavar="ID", help="its own id, for repeats (default: a new one)"),
         ),
+    ),
+    Verb(
+        "bench",
+        "show an endpoint's shadow bench, or take a turn at once",
+        "Shows the record: losses per blend, the last turns with their verdicts, and whether an alarm was raised. With --now the "
+        "schedule begins a run at once, which takes every turn that is due; one that goes already is waited for.",
+        ("python starter.py bench bikes", "python starter.py bench bikes --now"),
+        "bench:bench",
+        (_ENDPOINT, _arg("--now", action="store_true", help="take the turns that are due before showing the record")),
+        patience=600.0,
     ),
     Verb(
         "approve",
