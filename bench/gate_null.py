@@ -1,14 +1,17 @@
 """How often the gate promotes a rival that is no better, on the hourly bikes and on flights.
 
 Equal pairs are two models of the same recipe and the same 30 days: other seeds with bagging, other halves of the rows, or
-other labels wrong (5 in 100). Both have seen the same time, so that production routes them to the strict gate. A pair is
-looked at on 12 consecutive weeks, each time fitted again and compared on the 14 days after.
+other labels wrong (5 in 100). They are equal by construction, before anybody looks: which one came out luckier plays no part.
+Both have seen the same time, so that production routes them to the strict gate. A pair is looked at on 12 consecutive weeks,
+each time fitted again and compared on the 14 days after. `kept` pairs (other seeds) are fitted once and looked at 12 times,
+as one of ever more comparisons with the same champion.
 
-The refresh gate meets bikes whose hours were shuffled, where newer rows teach nothing new: a champion that stays, against a
-rival fitted each week on the newest 90 days, routed to it because its data are newer.
+The refresh gate meets bikes whose hours were shuffled, where newer rows teach nothing new, as the shadow bench routes it
+(bench/null_refresh.py). `holdout_refresh` is the way of `judging: on_alarm`: a champion that stays against a rival fitted on
+the newest 90 days and 14 days of evidence. There a look is taken only when an alarm came; here it is taken every week.
 
 Rates come with Clopper and Pearson's upper bound of 97.5 %, reckoned on fewer looks than were taken, as the looks of one
-chain of weeks rise and fall together. Flights have a tenth of the weeks of bikes. One core needs about six minutes.
+chain of weeks rise and fall together. Flights have a tenth of the weeks of bikes.
 
     python -m bench.gate_null [--starts 12] [--sets bikeshare,flights] [--json]
 """
@@ -25,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.datasets import load
+from bench.null_refresh import played
 from bench.printed import printed
 from contracts.evaluation import GatePolicy, Judgement, Verdict
 from learning.rows import moment_of
@@ -36,7 +40,7 @@ from policies.paired import Days, PairedScores
 LOOKS = 12
 MODELS = 4
 """Of each kind; they make six pairs."""
-KINDS = ("seeds", "rows", "labels")
+KINDS = ("seeds", "rows", "labels", "kept")
 GATE = GatePolicy(resamples=200)
 """A promotion rests on point figures and t, so that the least number of resamples is enough."""
 _WEEK, _HELD_OUT, _MONTH, _QUARTER = 7, 14, 30, 90
@@ -98,9 +102,14 @@ def main() -> None:
 
 def measure(sets: Sequence[str], starts: int) -> dict[str, float]:
     """Every figure by its name; rates are shares of looks, `ever` of pairs."""
-    strict = [look for name in sets for look in _equal(_history(name), starts if name == "bikeshare" else max(3, starts // 4))]
-    refresh = list(_renewed(_history("stationary"), 4 * starts))
-    promoted = [look for look in refresh if look.promoted]
+    strict = [look for name in sets for look in _equal(history(name), starts if name == "bikeshare" else max(3, starts // 4))]
+    held_out = list(_renewed(history("stationary"), 2 * starts))
+    promoted = [look for look in held_out if look.promoted]
+    refresh = [
+        Looked(stretch.name, "shadow bench", promoted)
+        for stretch in played(load("stationary"), starts, LOOKS)
+        for promoted in stretch.promoted
+    ]
     return {
         **_rates("false_promotion", strict),
         "pairs": len({(look.chain, look.pair) for look in strict}),
@@ -108,7 +117,10 @@ def measure(sets: Sequence[str], starts: int) -> dict[str, float]:
         **{f"{name}_{kind}_false_promotion_rate": _rate(_of(strict, name, kind)) for name in sets for kind in KINDS},
         **_rates("refresh_false_promotion", refresh),
         "refresh_pairs": len({look.chain for look in refresh}),
-        "refresh_promotions_that_were_better": _share([look.better for look in promoted]),
+        "refresh_looks": len(refresh),
+        **_rates("holdout_refresh_false_promotion", held_out),
+        "holdout_refresh_pairs": len({look.chain for look in held_out}),
+        "holdout_refresh_promotions_that_were_better": _share([look.better for look in promoted]),
     }
 
 
@@ -164,21 +176,31 @@ def clopper_upper(count: int, of: int, level: float = 0.025) -> float:
 
 def _equal(history: History, starts: int) -> Iterator[Looked]:
     first, last = int(history.day[0]) + _MONTH, int(history.day[-1]) - _HELD_OUT - _WEEK * (LOOKS - 1)
-    jobs = [(start, week) for start in np.linspace(first, last, starts).astype(int).tolist() for week in range(LOOKS)]
+    begins = np.linspace(first, last, starts).astype(int).tolist()
     with ThreadPoolExecutor(2) as threads:
-        for found in threads.map(lambda job: list(_look(history, *job)), jobs):
+        for found in threads.map(lambda start: list(_looks(history, start)), begins):
             yield from found
 
 
-def _look(history: History, start: int, week: int) -> Iterator[Looked]:
-    """All pairs on one week."""
-    cut = start + _WEEK * week
-    rows, held_out = history.between(cut - _MONTH, cut), history.between(cut, cut + _HELD_OUT)
-    for kind in KINDS:
-        scores = [history.scored(_model(history, rows, kind, 1000 * i + week), held_out) for i in range(MODELS)]
-        for one, other in combinations(range(MODELS), 2):
-            judged = _judged(history, held_out, (scores[one], scores[other]), trained=(cut, cut), weeks=4.0)
-            yield Looked(f"{history.name} {start}", f"{kind} {one} {other}", judged.verdict is Verdict.PROMOTE)
+def _looks(history: History, start: int) -> Iterator[Looked]:
+    """All pairs on the weeks of one chain."""
+    kept = _models(history, start, "seeds", 0)
+    for week in range(LOOKS):
+        cut = start + _WEEK * week
+        held_out = history.between(cut, cut + _HELD_OUT)
+        for kind in KINDS:
+            models = kept if kind == "kept" else _models(history, cut, kind, week)
+            scores = [history.scored(model, held_out) for model in models]
+            family = week + 1 if kind == "kept" else 1
+            for one, other in combinations(range(MODELS), 2):
+                judged = _judged(history, held_out, (scores[one], scores[other]), (cut, cut), weeks=4.0, family=family)
+                yield Looked(f"{history.name} {start}", f"{kind} {one} {other}", judged.verdict is Verdict.PROMOTE)
+
+
+def _models(history: History, cut: int, kind: str, week: int) -> list[lightgbm.Booster]:
+    """Equal models of the month before the cut."""
+    rows = history.between(cut - _MONTH, cut)
+    return [_model(history, rows, kind, 1000 * i + week) for i in range(MODELS)]
 
 
 def _model(history: History, rows: NDArray[np.intp], kind: str, seed: int) -> lightgbm.Booster:
@@ -211,7 +233,7 @@ def _chain(history: History, start: int, unseen: NDArray[np.intp]) -> Iterator[L
         cut = start + _HELD_OUT + _WEEK * week
         held_out, rival = history.between(cut, cut + _HELD_OUT), _newest(history, cut, seed=week + 1)
         pair = (history.scored(champion, held_out), history.scored(rival, held_out))
-        judged = _judged(history, held_out, pair, trained=(start, cut), weeks=(cut + _HELD_OUT - start) / _WEEK)
+        judged = _judged(history, held_out, pair, (start, cut), weeks=(cut + _HELD_OUT - start) / _WEEK, family=1)
         promoted = judged.verdict is Verdict.PROMOTE
         better = promoted and log_loss(history.label[unseen], history.scored(rival, unseen)) < known
         yield Looked(f"{history.name} {start}", "renewed", promoted, better)
@@ -223,7 +245,7 @@ def _newest(history: History, cut: int, seed: int) -> lightgbm.Booster:
 
 
 def _judged(
-    history: History, rows: NDArray[np.intp], pair: tuple[Floats, Floats], *, trained: tuple[int, int], weeks: float
+    history: History, rows: NDArray[np.intp], pair: tuple[Floats, Floats], trained: tuple[int, int], *, weeks: float, family: int
 ) -> Judgement:
     """The gate picks its kind by what each model has seen, as in production; `trained` are the days they end at."""
     champion, challenger = (_moment(day) for day in trained)
@@ -236,6 +258,7 @@ def _judged(
         challenger_trained_through=challenger,
         weeks_since_promotion=weeks,
         evidence_digest="0" * 64,
+        family=family,
     )
     if judged.kind is not gate_kind(champion=champion, challenger=challenger, gate=GATE):
         raise AssertionError(f"the gate judged {judged.kind} what production routes elsewhere")
@@ -246,7 +269,7 @@ def _moment(day: int) -> datetime:
     return moment_of(0) + timedelta(days=day)
 
 
-def _history(name: str) -> History:
+def history(name: str) -> History:
     """Rows with a label, in the order of their time."""
     table = load(name).table
     known = np.flatnonzero(~np.isnan(table.label))
