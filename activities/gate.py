@@ -59,6 +59,7 @@ def _verdict(request: JudgeEvidence, predictions: Predictions) -> Judgement:
         weeks_since_promotion=request.weeks_since_promotion,
         evidence_digest=request.evidence.digest,
         slices=_slices(request, predictions),
+        family=request.family,
     )
 
 

@@ -221,6 +221,8 @@ class JudgeEvidence(Contract):
     """Names of the classes of a multiclass task."""
     slices: tuple[str, ...] = ()
     """Features by whose values the models are also compared; the evidence holds them."""
+    family: int = Field(default=1, ge=1)
+    """Comparisons at the strict gate with the present champion, this one with them."""
 
 
 class Judgement(Contract):

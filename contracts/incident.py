@@ -82,6 +82,8 @@ class RemediationRequest(Contract):
     promotion_tokens: float
     weeks_since_promotion: float | None
     trace: str | None = None
+    strict_looks: int = 0
+    """How often the strict gate has compared a rival with the present champion before."""
 
     @property
     def severity(self) -> Severity:
@@ -187,6 +189,8 @@ class LifecycleState(Contract):
     tokens: float | None = None
     tokens_as_of: Utc | None = None
     promoted_as_of: Utc | None = None
+    strict_looks: int = 0
+    """Comparisons at the strict gate since the champion last changed: each makes the next one stricter."""
 
 
 class LifecycleStatus(Contract):

@@ -95,6 +95,7 @@ class Incidents:
             promotion_tokens=self._ledger.tokens(policy, alarms),
             weeks_since_promotion=weeks_between(state.promoted_as_of, max(a.as_of for a in alarms)),
             trace=next((a.trace for a in alarms if a.trace), None),
+            strict_looks=state.strict_looks,
         )
 
     async def _start(self, request: RemediationRequest, workflow_id: str) -> ChildWorkflowHandle[Remediation, IncidentReport]:

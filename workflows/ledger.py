@@ -7,6 +7,7 @@ from temporalio import workflow
 
 from contracts.alarm import Alarm, AlarmKind, QuarantinedSignal
 from contracts.base import Utc
+from contracts.evaluation import GateKind
 from contracts.fleet import EndpointPolicy
 from contracts.incident import (
     AlarmFate,
@@ -150,6 +151,7 @@ class Ledger:
             tokens=max(left - spent, 0.0),
             tokens_as_of=max(report.as_of, self.state.tokens_as_of or report.as_of),
             promoted_as_of=self._promoted_as_of(report),
+            strict_looks=self._strict_looks(report),
             history=(*self.state.history, _summary(report))[-HISTORY:],
         )
         self._tally(report.outcome.value)
@@ -168,12 +170,20 @@ class Ledger:
             return before
         return max(report.as_of, before or report.as_of)
 
+    def _strict_looks(self, report: IncidentReport) -> int:
+        """A new champion begins anew."""
+        if report.champion is not None:
+            return 0
+        return self.state.strict_looks + (report.judgement is not None and report.judgement.kind is GateKind.STRICT)
+
     def _join_what_it_covered(self, report: IncidentReport) -> None:
         covered = [a for a in self.state.pending if intake.speaks_of_the_same(alarm=a, incident_as_of=report.as_of)]
         self._change(pending=tuple(a for a in self.state.pending if a not in covered))
         self.settle_alarms([AlarmRecord(id=a.id, fate=AlarmFate.JOINED, incident=report.incident) for a in covered])
 
     def rolled_back(self, report: RollbackReport) -> None:
+        if report.done:
+            self._change(strict_looks=0)
         self._tally("rollback_done" if report.done else "rollback_failed")
 
     def _tally(self, outcome: str) -> None:

@@ -168,6 +168,7 @@ class Steps:
             champion_trained_through=standing.champion,
             challenger_trained_through=standing.challenger,
             weeks_since_promotion=standing.weeks,
+            family=self._request.strict_looks + 1,
             snapshot=snapshot,
             task=self._policy.data.task,
             classes=self._policy.data.classes,
