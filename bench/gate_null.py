@@ -111,14 +111,14 @@ def measure(sets: Sequence[str], starts: int) -> dict[str, float]:
         for promoted in stretch.promoted
     ]
     return {
-        **_rates("false_promotion", strict),
+        **rates("false_promotion", strict),
         "pairs": len({(look.chain, look.pair) for look in strict}),
         "looks": len(strict),
         **{f"{name}_{kind}_false_promotion_rate": _rate(_of(strict, name, kind)) for name in sets for kind in KINDS},
-        **_rates("refresh_false_promotion", refresh),
+        **rates("refresh_false_promotion", refresh),
         "refresh_pairs": len({look.chain for look in refresh}),
         "refresh_looks": len(refresh),
-        **_rates("holdout_refresh_false_promotion", held_out),
+        **rates("holdout_refresh_false_promotion", held_out),
         "holdout_refresh_pairs": len({look.chain for look in held_out}),
         "holdout_refresh_promotions_that_were_better": _share([look.better for look in promoted]),
     }
@@ -128,7 +128,7 @@ def _of(looks: Sequence[Looked], name: str, kind: str) -> list[Looked]:
     return [look for look in looks if look.chain.startswith(name) and look.pair.startswith(kind)]
 
 
-def _rates(name: str, looks: Sequence[Looked]) -> dict[str, float]:
+def rates(name: str, looks: Sequence[Looked]) -> dict[str, float]:
     """Per look and ever, each with its upper bound."""
     pairs: dict[tuple[str, str], bool] = {}
     for look in looks:
