@@ -12,6 +12,7 @@ from contracts.snapshot import Window
 from platforms.errors import PlatformError
 from platforms.ports import Platform
 from policies import watch
+from policies.paired import labelled
 
 POLL_SECONDS = 1.0
 
@@ -62,12 +63,12 @@ class BakeActivities:
             ref.digest: scorer.score(registry.get(ref).artifact_uri, ref, request.data.features, served)
             for ref in (request.champion, request.former)
         }
-        labelled = np.isfinite(served.label)
+        known_rows = labelled(served.label, request.data.task, len(request.data.classes))
         return watch.watch(
-            day=served.event_time[labelled].astype("datetime64[D]").astype(np.int64),
-            label=served.label[labelled],
-            champion=scores[request.champion.digest][labelled],
-            former=scores[request.former.digest][labelled],
+            day=served.event_time[known_rows].astype("datetime64[D]").astype(np.int64),
+            label=served.label[known_rows],
+            champion=scores[request.champion.digest][known_rows],
+            former=scores[request.former.digest][known_rows],
             alpha=request.alpha,
             margin=request.margin,
             task=request.data.task,

@@ -47,6 +47,13 @@ def _check_sums(name: str, score: Floats) -> None:
         raise ValueError(f"scores of the {name} must sum to 1 in each row; {int(off.sum())} rows do not")
 
 
+def labelled(label: Floats, task: Task, classes: int = 2) -> NDArray[np.bool_]:
+    """Mask of the rows whose label is known and one that the task has."""
+    if task is Task.REGRESSION:
+        return np.abs(label) <= LARGEST
+    return np.isin(label, np.arange(classes if task is Task.MULTICLASS else 2))
+
+
 @dataclass(frozen=True)
 class PairedScores:
     """One row per request, n may be 0; day and label have shape (n,), scores (n,), or (n, k) in a multiclass task.
@@ -75,13 +82,11 @@ class PairedScores:
         self._check_labels()
 
     def _check_labels(self) -> None:
-        known = self.label[~np.isnan(self.label)]
-        if self.task is Task.REGRESSION:
-            strange, wanted = known[~(np.abs(known) <= LARGEST)], f"numbers of at most {LARGEST:g}"
-        else:
-            classes = self.champion.shape[1] if self.task is Task.MULTICLASS else 2
-            strange, wanted = known[~np.isin(known, np.arange(classes))], "0, 1" if classes == 2 else f"0 to {classes - 1}"  # noqa: PLR2004 - two classes
+        classes = self.champion.shape[1] if self.task is Task.MULTICLASS else 2
+        strange = self.label[~np.isnan(self.label) & ~labelled(self.label, self.task, classes)]
         if strange.size:
+            wanted = "0, 1" if classes == 2 else f"0 to {classes - 1}"  # noqa: PLR2004 - two classes
+            wanted = f"numbers of at most {LARGEST:g}" if self.task is Task.REGRESSION else wanted
             raise ValueError(f"labels must be {wanted} or NaN; found {strange[0]}")
 
     def __len__(self) -> int:

@@ -15,7 +15,7 @@ from contracts.base import EndpointName
 from contracts.fleet import EndpointPolicy
 from contracts.monitor import QualityReport
 from contracts.snapshot import DataPolicy, Window
-from contracts.training import ModelCard, Task
+from contracts.training import ModelCard
 from platforms.errors import NotFound
 from platforms.local.alarm_post import AlarmPost
 from platforms.local.feature_table import FeatureTable
@@ -24,6 +24,7 @@ from platforms.local.quality_log import MonitorState, QualityLog
 from platforms.local.traffic import LocalTrafficLog
 from platforms.ports import Served
 from policies import quality
+from policies.paired import labelled
 
 _log = structlog.get_logger()
 
@@ -89,18 +90,18 @@ class EndpointMonitor:
         return report.model_copy(update={"alarm": alarm.id}) if alarm and taken else report
 
     def _report(self, window: Window, served: Served) -> QualityReport:
-        labelled, task = _judged(served, self._policy.data), self._policy.data.task
+        known, task = _judged(served, self._policy.data), self._policy.data.task
         digests = Counter(served.digest.tolist())
         card = self._card(digests)
         reference = card.reference if card else {}
-        enough = int(labelled.sum()) >= self._policy.monitor.min_rows
-        label, score, threshold = served.label[labelled], served.score[labelled], self._threshold(card)
+        enough = int(known.sum()) >= self._policy.monitor.min_rows
+        label, score, threshold = served.label[known], served.score[known], self._threshold(card)
         found = quality.measured(label, score, task=task, threshold=threshold) if enough else {}
         return QualityReport(
             endpoint=self._endpoint,
             window=window,
             requests=len(served),
-            labelled=int(labelled.sum()),
+            labelled=int(known.sum()),
             digests=tuple(sorted(digests)),
             metrics=found,
             reference=reference,
@@ -136,10 +137,8 @@ def _periods_of(days: list[str], origin: datetime, period: timedelta) -> set[int
 
 def _judged(served: Served, data: DataPolicy) -> NDArray[np.bool_]:
     """Rows whose label is known and one of the task, and whose score the present task can read."""
-    known = ~np.isnan(served.label) & np.isfinite(served.score.reshape(len(served), -1)).all(axis=1)
-    if data.task is Task.MULTICLASS:
-        known &= np.isin(served.label, np.arange(len(data.classes)))
-    return known
+    known = labelled(served.label, data.task, len(data.classes))
+    return known & np.isfinite(served.score.reshape(len(served), -1)).all(axis=1)
 
 
 def _alarm(report: QualityReport, policy: EndpointPolicy) -> Alarm | None:

@@ -5,6 +5,7 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -13,8 +14,8 @@ from activities.bake import BakeActivities
 from contracts.rollout import BakeChampion, BakeReport, CheckWatch, WatchReport
 from contracts.snapshot import DataPolicy
 from platforms.errors import Unavailable
-from platforms.ports import Platform
-from tests.fakes import AS_OF, FakeFeatures, World, digest, fake_platform
+from platforms.ports import Platform, Served
+from tests.fakes import AS_OF, FakeFeatures, FakeTraffic, World, digest, fake_platform
 
 SECONDS = 20
 DATA = DataPolicy(table="bikes", features=("truth", "noise"), label="busy", label_delay=timedelta(days=1))
@@ -111,3 +112,17 @@ def test_without_any_label_the_watch_asks_to_be_called_again() -> None:
     world = World()
     with pytest.raises(ApplicationError, match="no label has arrived yet"):
         _watch(world, 0.9, 0.6, dataclasses.replace(fake_platform(world), features=NoLabels(world)))
+
+
+class OddLabels(FakeTraffic):
+    """Every second label is none that the task has."""
+
+    def replay(self, *args: Any, **kwargs: Any) -> Served:
+        served = FakeTraffic.replay(self, *args, **kwargs)
+        return dataclasses.replace(served, label=np.where(np.arange(len(served)) % 2, 7.0, served.label))
+
+
+def test_a_late_label_that_the_task_does_not_have_is_not_counted() -> None:
+    world = World(label_lead=timedelta(days=8))
+    platform = dataclasses.replace(fake_platform(world), traffic=OddLabels(world))
+    assert _watch(world, 0.9, 0.6, platform).rows == _watch(World(label_lead=timedelta(days=8)), 0.9, 0.6).rows // 2

@@ -17,7 +17,7 @@ from activities.evaluation import EvaluationActivities, compared_window
 from activities.predictions import decode
 from contracts.evaluation import EvaluateChallenger, Evidence
 from contracts.snapshot import DataPolicy, TakeSnapshot
-from contracts.training import Challenger, ModelRef, Purpose, Tags
+from contracts.training import Challenger, ModelRef, Purpose, Tags, Task
 from platforms.errors import Corrupt
 from platforms.ports import Platform, Rows
 from tests.fakes import AS_OF, FakeFeatures, FakeScorer, FakeTraffic, World, digest, fake_platform
@@ -191,3 +191,55 @@ def test_a_challenger_of_a_wrong_digest_is_final() -> None:
         evaluate(fake_platform(world), a_request(world, LONG_AGO))
     assert (seen.value.type, seen.value.non_retryable) == ("Corrupt", True)
     assert world.files == {}
+
+
+# ---- other tasks
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"task": Task.REGRESSION}, "trained for binary, the fleet file says regression"),
+        ({"task": Task.MULTICLASS, "classes": ("calm", "full")}, r"binary, the fleet file says multiclass \['calm', 'full'\]"),
+    ],
+)
+def test_a_champion_of_another_task_is_not_compared_and_the_remedy_is_named(changes: dict[str, Any], said: str) -> None:
+    world = World()
+    request = a_request(world, LONG_AGO, data=DATA.model_copy(update=changes))
+    with pytest.raises(ApplicationError, match=said) as seen:
+        evaluate(fake_platform(world), request)
+    assert (seen.value.type, seen.value.non_retryable) == ("Invalid", True)
+    assert "an endpoint of its own" in str(seen.value)
+
+
+@dataclass
+class OfClasses(FakeScorer):
+    """Three classes, of which the last is the rarest."""
+
+    def score(self, artifact_uri: str, model: ModelRef, features: Any, rows: Rows) -> Any:
+        first = FakeScorer.score(self, artifact_uri, model, features, rows)
+        return np.stack([0.9 * (1 - first), 0.9 * first, np.full(len(first), 0.1)], axis=1)
+
+
+def test_without_a_champion_the_shares_of_the_classes_stand_in_for_it_and_slices_travel_with_the_scores() -> None:
+    world = World()
+    data = DATA.model_copy(update={"task": Task.MULTICLASS, "classes": ("calm", "busy", "full"), "slices": ("noise",)})
+    request = a_request(world, data=data)
+    challenger = request.challenger.model_copy(update={"baseline": (0.5, 0.4, 0.1)})
+    platform = replace(fake_platform(world), scorer=OfClasses(world))
+    evidence = evaluate(platform, request.model_copy(update={"challenger": challenger}))
+    found = decode(world.files[evidence.uri], Task.MULTICLASS)
+    assert {tuple(row) for row in found.holdout.champion} == {(0.5, 0.4, 0.1)}
+    rows = platform.features.rows(request.snapshot.dataset, data, request.snapshot.holdout)
+    assert found.slices["noise"].tolist() == rows.features[:, 1].tolist()
+    manifest = json.loads(next(content for uri, content in world.files.items() if uri.endswith(".json")))
+    assert (manifest["task"], manifest["classes"]) == ("multiclass", ["calm", "busy", "full"])
+
+
+def test_the_manifest_of_a_binary_decision_is_what_it_always_was() -> None:
+    """Or no older record could be reproduced."""
+    world = World()
+    evaluate(fake_platform(world), a_request(world, LONG_AGO))
+    manifest = json.loads(next(content for uri, content in world.files.items() if uri.endswith(".json")))
+    wanted = {"endpoint", "incident", "predictions_sha256", "dataset_sha256", "champion", "challenger", "refit", "threshold"}
+    assert set(manifest) == wanted

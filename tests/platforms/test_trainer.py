@@ -3,13 +3,16 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from contracts.snapshot import Snapshot, Window
-from contracts.training import JobPhase, LearnerSettings, Purpose, Recipe, Task
+from contracts.training import Challenger, JobPhase, LearnerSettings, Purpose, Recipe, Task
 from platforms.errors import Conflict, NotFound
+from policies import metrics
+from policies.paired import PairedScores
 from tests.platforms.data_fixtures import (
     DATA,
     DAY,
@@ -233,3 +236,41 @@ def test_the_threshold_is_part_of_the_artifact(platform: DataPlatform, snapshot:
         for threshold in (None, 0.2, 0.5)
     }
     assert len(digests) == 3
+
+
+# ---- other tasks
+
+CLASSES = ("calm", "busy", "full")
+
+
+def _fitted(platform: DataPlatform, label: list[float], **task: Any) -> tuple[Challenger, np.ndarray]:
+    """The challenger, and its scores on the rows of the first day."""
+    rows = hourly(60)
+    platform.append("bikes", changed(rows, busy=[label[i % len(label)] for i in range(rows.num_rows)]))
+    data = DATA.model_validate(DATA.model_dump() | task)
+    snapshot = platform.features.snapshot(take(horizons=("all",), data=data))
+    made = trained(platform.trainer, job(snapshot, recipe=Recipe(horizons=("all",), learner=LEARNER), **task))
+    kept = platform.features.rows(snapshot.dataset, data, Window(start=at(0), end=at(1)))
+    return made, platform.scorer.score(made.artifact_uri, made.model, data.features, kept)
+
+
+def test_a_class_that_the_window_lacks_keeps_its_place_and_a_small_probability(platform: DataPlatform) -> None:
+    made, scores = _fitted(platform, [0.0, 0.0, 0.0, 1.0], task=Task.MULTICLASS, classes=CLASSES)
+    assert (made.task, made.classes, made.positives, made.base_rate) == (Task.MULTICLASS, CLASSES, 0, 0.0)
+    assert made.baseline == pytest.approx((0.75, 0.25, 0.0), abs=0.001)
+    assert scores.shape == (24, 3)
+    assert scores.sum(axis=1) == pytest.approx(np.ones(24))
+    assert (scores[:, 2] < 0.01).all()
+    surprised = PairedScores(np.arange(24), np.full(24, 2.0), np.tile(made.baseline, (24, 1)), scores, Task.MULTICLASS)
+    assert np.isfinite(metrics.row_class_log_loss(surprised.label, surprised.challenger)).all()
+    assert np.isfinite(metrics.row_class_log_loss(surprised.label, surprised.champion)).all()
+
+
+def test_a_regression_says_its_mean_and_a_binary_model_its_threshold(platform: DataPlatform) -> None:
+    made, scores = _fitted(platform, [100.0, -50.0, 1000.0], task=Task.REGRESSION)
+    assert made.baseline == pytest.approx((350.0,), rel=1e-3)
+    assert (made.positives, made.base_rate, made.threshold, scores.shape) == (0, 0.0, None, (24,))
+    platform.append("yes", hourly(60))
+    snapshot = platform.features.snapshot(take("snapshot/yes", data=DATA.model_copy(update={"table": "yes"})))
+    binary = trained(platform.trainer, job(snapshot, "train/yes", threshold=0.2))
+    assert (binary.threshold, binary.baseline, binary.task) == (0.2, (), Task.BINARY)
