@@ -302,3 +302,15 @@ def test_a_short_label_delay_narrows_the_gap(platform: DataPlatform) -> None:
     snapshot = platform.features.snapshot(take(data=_policy(label_delay=timedelta(hours=1))))
     assert snapshot.holdout.start - snapshot.cut == HOUR
     assert snapshot.coverage.label_rate == 1
+
+
+def test_labels_are_those_of_the_rows_with_the_moments_of_their_arrival(platform: DataPlatform) -> None:
+    platform.append("bikes", hourly(30))
+    snapshot = platform.features.snapshot(take(as_of=at(20)))
+    window = Window(start=at(5), end=at(25))
+    rows = platform.features.rows(snapshot.dataset, DATA, window)
+    labels = platform.features.labels(snapshot.dataset, DATA, window)
+    assert labels.ids.tolist() == rows.ids.tolist()
+    assert np.array_equal(labels.label, rows.label)
+    assert np.array_equal(labels.known_at - labels.event_time, np.full(len(rows), np.timedelta64(DAY)))
+    assert labels.known_at.max() <= np.datetime64(at(20).replace(tzinfo=None))

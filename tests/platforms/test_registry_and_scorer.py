@@ -149,3 +149,14 @@ def test_a_model_that_is_gone_is_not_found(registry_platform: DataPlatform, firs
     gone = str(Path(first.artifact_uri).parent / "gone.json")
     with pytest.raises(NotFound):
         registry_platform.scorer.score(gone, first.model, DATA.features, _rows([[1, 2]]))
+
+
+def test_margins_are_what_the_score_is_made_of(registry_platform: DataPlatform, first: Challenger) -> None:
+    rows = _rows([[3.0, 20.0], [14.0, 25.0], [22.0, -3.0]])
+    uri, scorer = first.artifact_uri, registry_platform.scorer
+    found = scorer.margins(uri, first.model, DATA.features, rows)
+    assert (found.members, found.shift, found.of_members.shape) == (("30d",), (0.0,), (3, 1))
+    nothing = Rows(rows.ids[:0], rows.event_time[:0], rows.features[:0], rows.label[:0])
+    expected = 1 / (1 + np.exp(-np.clip(found.of_members[:, 0], -7, 7)))
+    assert np.array_equal(scorer.score(uri, first.model, DATA.features, rows), expected)
+    assert scorer.margins(uri, first.model, DATA.features, nothing).of_members.shape == (0, 1)
