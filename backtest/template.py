@@ -26,7 +26,7 @@ _SHARE: Final = 0.8
 def template(path: Path) -> str:
     """YAML. Raises: Invalid (no such file, no rows)."""
     table = RawTable(path)
-    table.text_is_sound()
+    table.survey()
     batch = next(table.batches(), None)
     if batch is None or not len(next(iter(batch.values()))):
         raise Invalid(f"--template: {path} has no rows.")

@@ -12,7 +12,7 @@ from backtest.arms import ARMS, HOMEOSTAT
 from backtest.data.card import Card, CardFile
 from backtest.data.history import PlayedHistory, history_of
 from backtest.data.raw_table import RawTable
-from backtest.data.reading import Material, Reading
+from backtest.data.reading import Material, read_table
 from backtest.data.watched import Watched
 from backtest.engine import Outcome, Policy, run
 from backtest.hindsight import Hindsight, Judged
@@ -107,9 +107,8 @@ def try_policy(*, data: Path, source: CardFile, tried: TriedPolicy, folder: Path
 
 def _read(data: Path, source: CardFile, folder: Path, now: datetime, told: Told) -> PlayedHistory:
     table = RawTable(data)
-    table.text_is_sound()
-    material = Reading(source, table, folder, now).read(lambda rows: told(Step("reading", rows, None)))
-    return history_of(material, now)
+    table.survey()
+    return history_of(read_table(source, table, folder, now, lambda rows: told(Step("reading", rows, None))), now)
 
 
 def _line(outcome: Outcome, policy: Policy) -> PeriodLine:

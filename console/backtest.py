@@ -114,7 +114,7 @@ def _shown(summary: dict[str, Any], played: Played, out: Path) -> Show:
         console.print(table(columns, rows))
         notes = summary["data"]["notes"]
         if notes:
-            console.print(safe(f"{len(notes)} things were found in the data; the page lists them."), soft_wrap=True)
+            console.print(safe(f"What was found in the data ({len(notes)}) stands on the page."), soft_wrap=True)
         seconds = played.reading_seconds + played.playing_seconds
         console.print(safe(f"{len(played.lines)} periods in {seconds:.0f} s. The page: {out / 'index.html'}"), soft_wrap=True)
 

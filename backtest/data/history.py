@@ -12,7 +12,8 @@ from backtest.data.findings import MOST_NAMED
 from backtest.data.reading import Material
 from backtest.data.spill import WEEK, Census, Records
 from backtest.periods import Period
-from learning.rows import microseconds, moment_of
+from contracts.training import Task
+from learning.rows import Floats, microseconds, moment_of
 from platforms.errors import Invalid
 
 _DAY: Final = WEEK // 7
@@ -21,6 +22,9 @@ _FEW: Final = 0.05
 _STRAY: Final = 0.001
 """Rows beyond a gap of a year count as strays when they are fewer than this share of all."""
 _A_YEAR: Final = 53
+_ABSURDLY_FAR: Final = 1e6
+"""Times the usual spread of a regression's labels."""
+_ENOUGH: Final = 1000
 _MOST_PERIODS: Final = 20_000
 _HOLE: Final = 14 * _DAY
 
@@ -70,6 +74,8 @@ def history_of(material: Material, now: datetime) -> PlayedHistory:
     _leave_out_the_future(material, now)
     _leave_out_strays(material)
     census = _settle_repeats(material)
+    if material.card.task is Task.REGRESSION:
+        _leave_out_absurd_labels(material)
     first, last = _ends(material)
     card = material.card
     window = card.first_window or max(2 * card.period, min(timedelta(days=365), (last - first) / 4 // card.period * card.period))
@@ -123,6 +129,22 @@ def _settle_repeats(material: Material) -> Census:
             f"`duplicates: drop` in the card drops them."
         )
     return census
+
+
+def _leave_out_absurd_labels(material: Material) -> None:
+    """A single label of 1e20 among hundreds would be all that a squared error sees."""
+    spill, first = material.spill, list[Floats]()
+    for records in spill.each_week():
+        first.append(records["label"][~np.isnan(records["label"])])
+        if sum(map(len, first)) >= _ENOUGH:
+            break
+    if not (label := np.concatenate(first)).size:
+        return
+    low, middle, high = np.quantile(label, (0.05, 0.5, 0.95))
+    reach = _ABSURDLY_FAR * max(high - low, abs(middle) / 1000)
+    if reach > 0:
+        spill.label_range = (float(middle - reach), float(middle + reach))
+        material.findings.label.absurd += sum(int(spill.strange(records).sum()) for records in spill.each_week())
 
 
 def _ends(material: Material) -> tuple[datetime, datetime]:

@@ -102,6 +102,12 @@ class BinaryLabels:
     def has_positive(self) -> bool:
         return any(self._number(name) == 1 for name in self.seen)
 
+    @property
+    def one_sided(self) -> bool:
+        """There are labels that can't be read, and none of one of the two that can: 1 and 2, or A and 0."""
+        numbers = [self._number(name) for name in self.seen]
+        return any(map(np.isnan, numbers)) and not {0.0, 1.0} <= set(numbers)
+
     def ordered(self) -> list[str]:
         """The labels found, the most frequent first."""
         return sorted(self.seen, key=lambda name: -self.seen[name])

@@ -40,6 +40,8 @@ def plain(column: pa.ChunkedArray | pa.Array) -> pa.Array:
         whole = whole.cast(whole.type.value_type)
     if pa.types.is_binary(whole.type) or pa.types.is_large_binary(whole.type):
         return pa.array([None if one is None else bytes(one).decode(errors="replace") for one in whole.to_pylist()], pa.string())
+    if pa.types.is_nested(whole.type):
+        return pa.array([None if one is None else str(one) for one in whole.to_pylist()], pa.string())
     return whole
 
 
@@ -100,8 +102,8 @@ def _without_separators(text: pa.Array, *, decimal_comma: bool) -> pa.Array:
 
 def hashed(column: pa.Array) -> NDArray[np.uint64]:
     """A number for each value, alike for alike values within this process; shape (n,)."""
-    coded = plain(column).cast(pa.string()).dictionary_encode() if not pa.types.is_nested(column.type) else None
-    if coded is None:
-        return np.array([hash(str(one)) & 0xFFFFFFFFFFFFFFFF for one in column.to_pylist()], dtype=np.uint64)
+    if pa.types.is_integer(column.type) or pa.types.is_timestamp(column.type):
+        return np.asarray(pc.fill_null(column.cast(pa.int64(), safe=False), -1).to_numpy(zero_copy_only=False)).view(np.uint64)
+    coded = plain(column).cast(pa.string()).dictionary_encode()
     table = np.array([hash(one) & 0xFFFFFFFFFFFFFFFF for one in [*coded.dictionary.to_pylist(), None]], dtype=np.uint64)
     return np.asarray(table[pc.fill_null(coded.indices, len(table) - 1).to_numpy(zero_copy_only=False)], dtype=np.uint64)

@@ -15,7 +15,7 @@ from backtest.data.columns import Columns, FeatureReader, resolve
 from backtest.data.findings import Findings
 from backtest.data.moments import NOWHEN, Moments
 from backtest.data.names import BinaryLabels, ClassLabels, labels_for
-from backtest.data.numbers import hashed, numbers
+from backtest.data.numbers import hashed, is_text, numbers, trimmed
 from backtest.data.raw_table import RawTable
 from backtest.data.spill import Hashes, Rows, Spill
 from backtest.periods import NEVER
@@ -42,6 +42,24 @@ class Material:
     """Of a multiclass task."""
 
 
+def read_table(source: CardFile, table: RawTable, folder: Path, now: datetime, told: Told) -> Material:
+    """The whole file; once more in another way, where a quote that nobody closed swallows lines.
+
+    Raises: Invalid, CardError where nothing can be done.
+    """
+    folder = folder / "rows"
+    folder.mkdir()
+    try:
+        material = Reading(source, table, folder, now).read(told)
+    except Invalid:
+        if not table.read_otherwise():
+            raise
+        return read_table(source, table, folder, now, told)
+    if table.swallowed(material.findings.counts["rows_read"]) and table.read_otherwise():
+        return read_table(source, table, folder, now, told)
+    return material
+
+
 class Reading:
     """One pass over the file."""
 
@@ -60,7 +78,8 @@ class Reading:
         self._spill = Spill(folder, len(self.columns.features), len(self.columns.slices))
         self._newest = NOWHEN
         parts = (self.columns.event_time, self.columns.label, self.columns.label_time)
-        self._understood_names = {*parts, *self.columns.features, *self.columns.slices}
+        understood = {*parts, *self.columns.features, *self.columns.slices} - {self.columns.id}
+        self._hashed_names = [name for name in table.names if name not in understood]
 
     def read(self, told: Told) -> Material:
         """Raises: Invalid, CardError where nothing can be done."""
@@ -89,16 +108,17 @@ class Reading:
         label = self._label(batch[self.columns.label])
         known_at, features = self._known_at(batch, event_time, label), self._features.features(batch)
         sliced = self._features.sliced(batch)
-        rest = [hashed(batch[name]) for name in self._table.names if name not in self._understood_names]
-        row_hash = _mixed([*(_bits(column) for column in (known_at, label, *features.T, *sliced.T)), *rest])
-        return Rows(event_time, known_at, label, row_hash, self._id_hash(batch, row_hash), features, sliced)
+        rest = {name: hashed(batch[name]) for name in self._hashed_names}
+        row_hash = _mixed([*(_bits(column) for column in (known_at, label, *features.T, *sliced.T)), *rest.values()])
+        return Rows(event_time, known_at, label, row_hash, self._id_hash(batch, rest, row_hash), features, sliced)
 
-    def _id_hash(self, batch: Mapping[str, pa.Array], row_hash: Hashes) -> Hashes:
+    def _id_hash(self, batch: Mapping[str, pa.Array], rest: Mapping[str, Hashes], row_hash: Hashes) -> Hashes:
         """A row without an id is known by all of itself."""
         if self.columns.id is None:
             return row_hash
         column = batch[self.columns.id]
-        return np.where(column.is_valid().to_numpy(zero_copy_only=False), hashed(column), row_hash)
+        column = trimmed(column) if is_text(column) else column
+        return np.where(column.is_valid().to_numpy(zero_copy_only=False), rest[self.columns.id], row_hash)
 
     def _count_disorder(self, event_time: Times) -> None:
         if len(event_time):
@@ -132,12 +152,18 @@ class Reading:
             raise self._source.wrong("event_time", self._no_times())
         if not self.findings.counts["rows_read"] > self.findings.label.missing + self.findings.label.unreadable:
             raise self._source.wrong("label", self._no_labels())
-        if isinstance(self._labels, BinaryLabels) and self._card.positive_class is not None and not self._labels.has_positive:
-            found = ", ".join(self._labels.ordered()[:10])
-            raise self._source.wrong("positive_class", f"no row has the label {self._card.positive_class!r}; there are: {found}")
+        if isinstance(self._labels, BinaryLabels):
+            self._check_binary(self._labels)
         if isinstance(self._labels, ClassLabels) and len(self._labels.classes) < 2:  # noqa: PLR2004 - nothing to tell apart
             raise self._source.wrong("label", f"only one class was found: {', '.join(self._labels.classes)}")
         self._note_assumptions()
+
+    def _check_binary(self, labels: BinaryLabels) -> None:
+        found = ", ".join(labels.ordered()[:10])
+        if self._card.positive_class is not None and not labels.has_positive:
+            raise self._source.wrong("positive_class", f"no row has the label {self._card.positive_class!r}; there are: {found}")
+        if self._card.positive_class is None and labels.one_sided:
+            raise self._source.wrong("label", f"its values are no 0 and 1; say which counts as 1 with `positive_class`: {found}")
 
     def _no_times(self) -> str:
         why = "say which number is the day with `format`, such as '%d/%m/%Y'" if self._event.ambiguous else ""
@@ -156,8 +182,10 @@ class Reading:
         if self._event.day_first is not None:
             order = "day/month/year" if self._event.day_first else "month/day/year"
             findings.note(f"Dates such as 3/4/2024 were read as {order}.")
-        if self._table.encoding == "cp1252":
-            findings.note("The file is no UTF-8; it was read as Windows-1252.")
+        if not self._table.quoting:
+            findings.note("A quote stands in the file that nobody closed, so quotes were read as any other sign.")
+        if self._table.encoding == "latin1":
+            findings.note("The file is no UTF-8; it was read as Latin-1.")
         for name, names in (self._features.categories | self._features.slices).items():
             if names.full:
                 findings.note(f"Column {name!r} has very many values; the later ones share one number.")

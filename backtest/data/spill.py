@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from backtest.periods import NEVER
 from learning.rows import Floats, Times
 
 WEEK = 7 * 86_400_000_000
@@ -42,6 +43,8 @@ class Spill:
         self.dropping = False
         self.until: int | None = None
         """Rows after it are left out."""
+        self.label_range: tuple[float, float] | None = None
+        """Labels outside of it are taken as missing."""
         self._read = lru_cache(maxsize=2)(self._loaded)
 
     def add(self, rows: Rows) -> None:
@@ -76,21 +79,42 @@ class Spill:
         records = self._sorted(number)
         if self.until is not None:
             records = records[records["time"] <= self.until]
+        strange = self.strange(records)
+        records["label"][strange], records["known"][strange] = np.nan, NEVER
         return records[~self.repeated(records)] if self.dropping else records
 
     def _sorted(self, number: int) -> Records:
         records = np.fromfile(self._file(number), dtype=self._kind)
         return records[np.argsort(records["time"], kind="stable")]
 
+    def strange(self, records: Records) -> NDArray[np.bool_]:
+        """Rows whose label lies outside of the range."""
+        if self.label_range is None:
+            return np.zeros(len(records), dtype=bool)
+        low, high = self.label_range
+        return np.asarray((records["label"] < low) | (records["label"] > high))
+
     def repeated(self, records: Records) -> NDArray[np.bool_]:
-        """Rows to be dropped as repeats. By id: all but the last that has a label; else all but the first."""
-        place = np.arange(len(records))
+        """Rows to be dropped as repeats, of rows in the order of time.
+
+        By id all but the last that has a label, else all but the first.
+        """
+        found = np.zeros(len(records), dtype=bool)
+        time = records["time"]
+        twin = np.zeros(len(records) + 1, dtype=bool)
+        twin[1:-1] = time[1:] == time[:-1]
+        shared = np.flatnonzero(twin[1:] | twin[:-1])
+        if len(shared):
+            found[shared] = self._repeated(records[shared])
+        return found
+
+    def _repeated(self, records: Records) -> NDArray[np.bool_]:
+        place, time = np.arange(len(records)), records["time"]
         same = records["id" if self.by_id else "row"]
         worth = np.where(self.by_id, ~np.isnan(records["label"]) * len(records) + place, -place)
-        order = np.lexsort((-worth, same, records["time"]))
+        order = np.lexsort((-worth, same, time))
         first = np.ones(len(records), dtype=bool)
-        ordered = records[order]
-        first[1:] = (ordered["time"][1:] != ordered["time"][:-1]) | (same[order][1:] != same[order][:-1])
+        first[1:] = (time[order][1:] != time[order][:-1]) | (same[order][1:] != same[order][:-1])
         found = np.empty(len(records), dtype=bool)
         found[order] = ~first
         return found

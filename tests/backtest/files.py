@@ -10,7 +10,7 @@ import numpy as np
 from backtest.data.card import CardFile
 from backtest.data.history import PlayedHistory, history_of
 from backtest.data.raw_table import RawTable
-from backtest.data.reading import Reading
+from backtest.data.reading import read_table
 
 BEGIN = datetime(2023, 1, 1, tzinfo=UTC)
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
@@ -60,7 +60,7 @@ def card(folder: Path, text: str = CARD) -> CardFile:
 def understood(folder: Path, data: Path, text: str = CARD) -> PlayedHistory:
     """Read and prepared, as a backtest does it."""
     table = RawTable(data)
-    table.text_is_sound()
+    table.survey()
     scratch = folder / "scratch"
-    scratch.mkdir(exist_ok=True)
-    return history_of(Reading(card(folder, text), table, scratch, NOW).read(lambda _rows: None), NOW)
+    scratch.mkdir()
+    return history_of(read_table(card(folder, text), table, scratch, NOW, lambda _rows: None), NOW)

@@ -1,5 +1,6 @@
 """A user's file as it comes: whatever is wrong with it is handled and told, and only what can't be helped ends the reading."""
 
+import gzip
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -185,7 +186,7 @@ def test_text_that_is_no_utf8_is_read_all_the_same(tmp_path: Path) -> None:
     rows = changed(ROWS, lambda i: i == 3, lambda row: {"place": "Málaga"})
     found = understood(tmp_path, written(tmp_path / "a.csv", rows, encoding="cp1252"), CARD + "categorical_features: [place]\n")
     assert "Málaga" in found.material.reader.categories["place"].names
-    assert "Windows-1252" in told(found)
+    assert "Latin-1" in told(found)
 
 
 def test_lines_of_another_length_are_left_out(tmp_path: Path) -> None:
@@ -226,6 +227,58 @@ def test_classes_are_those_of_the_file_unless_the_card_names_them(tmp_path: Path
     fixed = understood(tmp_path / "b", tmp_path / "a.csv", text + "classes: [south, north]\n")
     assert fixed.material.classes == ("south", "north")
     assert "labels can't be read" in told(fixed)
+
+
+def test_a_quote_that_nobody_closed_swallows_nothing(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", ROWS)
+    path.write_text(path.read_text().replace("north", '"north', 1))
+    found = understood(tmp_path, path)
+    assert rows_of(found) == len(ROWS)
+    assert "nobody closed" in told(found)
+
+
+def test_values_may_hold_line_breaks(tmp_path: Path) -> None:
+    rows = changed(ROWS, lambda i: i % 5 == 0, lambda row: {"place": "north\nby night"})
+    found = understood(tmp_path, written(tmp_path / "a.csv", rows))
+    assert rows_of(found) == len(ROWS)
+
+
+def test_a_line_break_far_down_is_understood_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backtest.data.raw_table._HEAD", 3000)
+    rows = changed(ROWS, lambda i: i == 700, lambda row: {"place": "north,\nby night"})
+    path = written(tmp_path / "a.csv", rows)
+    path.write_text(path.read_text().replace("\n2023-02", "\n\n\n2023-02", 3))
+    found = understood(tmp_path, path, CARD + "categorical_features: [place]\n")
+    assert rows_of(found) == len(ROWS)
+    assert "north,\nby night" in found.material.reader.categories["place"].names
+    assert "nobody closed" not in told(found)
+
+
+def test_a_packed_file_is_read_whatever_it_is_called(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", ROWS)
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    assert rows_of(understood(tmp_path, path)) == len(ROWS)
+
+
+def test_lists_in_a_column_are_words(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist([{**row, "tags": [1, 2]} for row in ROWS])
+    pq.write_table(table, tmp_path / "a.parquet")
+    found = understood(tmp_path, tmp_path / "a.parquet", CARD + "slices: [tags]\ncategorical_features: [tags]\n")
+    assert found.material.reader.categories["tags"].names == ("[1, 2]",)
+
+
+def test_labels_of_1_and_2_are_not_guessed(tmp_path: Path) -> None:
+    rows = changed(ROWS, lambda i: True, lambda row: {"late": 1 if row["late"] else 2})
+    with pytest.raises(CardError, match="say which counts as 1 with `positive_class`"):
+        understood(tmp_path, written(tmp_path / "a.csv", rows))
+
+
+def test_an_absurd_label_of_a_regression_is_taken_as_missing(tmp_path: Path) -> None:
+    rows = changed(ROWS, lambda i: i % 100 == 0, lambda row: {"load": "9e20"})
+    text = CARD.replace("label: late", "label: load") + "task: regression\n"
+    found = understood(tmp_path, written(tmp_path / "a.csv", rows), text)
+    assert sum(np.isnan(period.label).sum() for period in found.periods()) == 9
+    assert "9 labels are infinite or absurdly large" in told(found)
 
 
 HOPELESS: dict[str, tuple[str, type[Exception], str]] = {
