@@ -43,6 +43,7 @@ def render(
     rows: ReportRows | None = None,
     bench: Sequence[BenchPeriod] = (),
     lineage: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
 ) -> dict[str, bytes]:
     """'report.html' and 'judgement.json', UTF-8. Text from outside (alarms, names, values) is escaped and bounded.
 
@@ -63,7 +64,7 @@ def render(
         "primary": NAMES.get(judgement.primary, judgement.primary),
         "commands": _commands(judgement, endpoint, incident),
         "changes": data_changes.changes(rows, judgement.task, tuple(classes)),
-        "coverage": list(_coverage(snapshot)),
+        "coverage": list(_coverage(snapshot, notes)),
         "shifts": shifts[: data_changes.MOST_FEATURES],
         "shifts_left": max(0, len(shifts) - data_changes.MOST_FEATURES),
         "lacking": rows.lacking if rows else (),
@@ -142,14 +143,19 @@ def _commands(judgement: Judgement, endpoint: str, incident: str) -> dict[str, s
     return typed
 
 
-def _coverage(snapshot: Snapshot | None) -> Iterator[str]:
+def _coverage(snapshot: Snapshot | None, notes: Sequence[str]) -> Iterator[str]:
     """What the snapshot's own look at the window found."""
+    yield from (name(note, 500) for note in notes[:_MOST_ALARMS])
     if snapshot is None:
         return
-    for short in snapshot.coverage.short:
-        yield f"Short of {name(short.what)}: {number(short.found)} of at least {number(short.wanted)}."
-    for finding in getattr(snapshot.coverage, "findings", ()):
+    found = snapshot.coverage
+    if found.verdict is None:
+        for short in found.short:
+            yield f"Short of {name(short.what)}: {number(short.found)} of at least {number(short.wanted)}."
+    for finding in found.findings:
         yield name(finding.sentence, 300)
+    if found.maturity is not None:
+        yield f"Of all labels that are expected ever to come to these rows, {found.maturity:.1%} had arrived."
 
 
 def _facts(

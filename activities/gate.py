@@ -34,6 +34,7 @@ class GateActivities:
             alarms=request.alarms,
             threshold=request.threshold,
             classes=request.classes,
+            notes=request.notes,
         )
         mark = request.evidence.digest[:16]
         uris = {

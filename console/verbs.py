@@ -120,6 +120,18 @@ VERBS: Final = (
         patience=600.0,
     ),
     Verb(
+        "coverage",
+        "show what a window of labelled rows would hold now",
+        "Takes the look that an incident would begin with, and trains nothing: rows, labels, how late labels come, when enough "
+        "are expected, and every finding with its remedy. Ends with 1 if the window would not suffice.",
+        ("python starter.py coverage bikes", "python starter.py coverage bikes --as-of 2012-03-04T00:00:00Z --json"),
+        "coverage:coverage",
+        (
+            _ENDPOINT,
+            _arg("--as-of", metavar="TIME", help="as known at this time of the data (default: that of the newest label)"),
+        ),
+    ),
+    Verb(
         "approve",
         "approve the challenger of an incident that waits for a person",
         "Decides a review on the evidence that you saw. It is refused when the evidence has changed since, when somebody has "

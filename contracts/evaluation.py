@@ -223,6 +223,8 @@ class JudgeEvidence(Contract):
     """Features by whose values the models are also compared; the evidence holds them."""
     family: int = Field(default=1, ge=1)
     """Comparisons at the strict gate with the present champion, this one with them."""
+    notes: tuple[str, ...] = ()
+    """What else a reader of the report should know of the window."""
 
 
 class Judgement(Contract):

@@ -50,6 +50,8 @@ class Outcome(StrEnum):
     SHADOWED = "shadowed"
     """Decided and recorded, and nothing done: the endpoint's mode is shadow."""
     SHORT_OF_DATA = "short_of_data"
+    BROKEN_DATA = "broken_data"
+    """The window can't be right, so nothing was trained on it."""
     FAILED = "failed"
     CANCELLED = "cancelled"
 

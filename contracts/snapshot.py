@@ -7,12 +7,15 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from contracts.base import Contract, Declared, Duration, EndpointName, Horizon, Sha256, Utc
+from contracts.coverage import Bounds, CoverageVerdict, Finding, LabelDelay, QualityLimits
 from contracts.training import DatasetRef, Tags, Task
 
 
 class OnShortCoverage(StrEnum):
     DEFER = "defer"
-    """Wait on a durable timer until more labels have arrived, then look again."""
+    """Wait on a durable timer until enough labels are expected to have arrived, then look again."""
+    WIDEN = "widen"
+    """Take the next longer horizon, up to `widen_to`; where that is no help, let a person decide."""
     ASK = "ask"
     """Go on, but let a person decide."""
     END = "end"
@@ -31,7 +34,13 @@ class CoveragePolicy(Declared):
     only that not every label is the same."""
     on_short: OnShortCoverage = OnShortCoverage.DEFER
     defer_for: Duration = timedelta(days=1)
+    """The wait where nothing tells how long it will take; else it lasts until enough labels are expected ..."""
+    defer_at_most: Duration = timedelta(days=7)
+    """... but never longer than this at a time."""
     max_defers: int = Field(default=7, ge=0)
+    widen_to: Horizon = timedelta(days=365)
+    """The longest horizon that `on_short: widen` may take."""
+    quality: QualityLimits = Field(default_factory=QualityLimits)
 
 
 class DataPolicy(Declared):
@@ -48,6 +57,8 @@ class DataPolicy(Declared):
     task: Task = Task.BINARY
     classes: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(default=(), max_length=1000)
     """Names of the classes of a multiclass task; a label is a place in this list, from 0."""
+    bounds: dict[str, Bounds] = Field(default_factory=dict)
+    """By feature: what its values can be at all; others are impossible and count as broken data."""
     label_delay: Duration = timedelta(days=1)
     """How long after the event a label normally arrives; also the gap between training rows and holdout."""
     coverage: CoveragePolicy = Field(default_factory=CoveragePolicy)
@@ -90,6 +101,12 @@ class TakeSnapshot(Contract):
     tags: Tags
     catch_up: bool = False
     """Take the window as of the newest label instead, where that is later: a deferred snapshot looks again."""
+    not_after: Utc | None = None
+    """No label is newer than this, so that one mistaken time doesn't carry a catching-up look into the future."""
+    until: Utc | None = None
+    """End of the window, where it is held while its labels come in; None: it ends at `as_of`."""
+    categorical: tuple[str, ...] = ()
+    """Features that are codes."""
 
 
 class Shortfall(Contract):
@@ -120,10 +137,25 @@ class Coverage(Contract):
     segments: dict[str, int] = Field(default_factory=dict)
     """Labelled rows per segment value, the 50 largest."""
     short: tuple[Shortfall, ...] = ()
+    verdict: CoverageVerdict | None = None
+    """None in the record of an earlier release."""
+    findings: tuple[Finding, ...] = ()
+    """The gravest first, so many at most that a record stays small."""
+    maturity: float | None = None
+    """Of all labels that are expected ever to come to these rows, the share that has arrived."""
+    mature_at: Utc | None = None
+    """Data time at which enough labels are expected; None where enough are there, or nothing tells."""
+    label_delay: LabelDelay | None = None
+    window: Window | None = None
+    """The rows that were looked at."""
 
     @property
     def sufficient(self) -> bool:
-        return not self.short
+        return not self.short if self.verdict is None else self.verdict is CoverageVerdict.SUFFICIENT
+
+    @property
+    def broken(self) -> bool:
+        return self.verdict is CoverageVerdict.BROKEN
 
 
 class Snapshot(Contract):

@@ -18,7 +18,7 @@ from contracts.inventory import Removal, Resource
 from contracts.review import Notice
 from contracts.rollout import BakeReport, CheckBake, Deployment, DeployModel, Manifest
 from contracts.shadow import BenchState
-from contracts.snapshot import DataPolicy, Snapshot, TakeSnapshot, Window
+from contracts.snapshot import Coverage, DataPolicy, Snapshot, TakeSnapshot, Window
 from contracts.training import Challenger, DatasetRef, JobState, ModelCard, ModelRef, ModelStatus, Tags, TrainChallenger
 from platforms.tables import Labels as Labels
 from platforms.tables import Margins as Margins
@@ -32,6 +32,10 @@ class FeatureStore(Protocol):
 
         Raises: NotFound (no such table or column), Corrupt (a partition can't be read), Exhausted (disk full).
         """
+        ...
+
+    def coverage(self, request: TakeSnapshot) -> Coverage:
+        """What a snapshot would say of its window; nothing is kept. Raises: as `snapshot`."""
         ...
 
     def rows(self, dataset: DatasetRef, data: DataPolicy, window: Window) -> Rows:

@@ -46,6 +46,7 @@ def route(
     review: ReviewPolicy,
     tokens: float,
     short_of_data: bool,
+    broken_data: bool = False,
     recalibration: bool = False,
     by_bench: bool = False,
 ) -> Routing:
@@ -57,12 +58,14 @@ def route(
     """
     if verdict is not Verdict.PROMOTE:
         found = f"the verdict is {verdict.value}" if verdict else "the bench has no verdict yet"
-        if recalibration:
+        if recalibration and not broken_data:
             return Routing(Route.RECALIBRATE, (f"{found}, and the champion's own record asks for another shift",))
         if verdict is None or by_bench:
             return Routing(Route.HOLD, (f"{found}, and the shadow bench looks again at its next turn",))
     reasons = []
-    if short_of_data:
+    if broken_data:
+        reasons.append("the window's rows can't be right")
+    elif short_of_data:
         reasons.append("the window holds less data than its policy wants")
     if verdict in review.ask_on:
         reasons.append(f"the verdict is {verdict.value}")
@@ -92,6 +95,6 @@ def refuse(*, decision: Decision, waiting: bool, decided: bool, evidence: str, r
     return None
 
 
-def promotes_on_timeout(*, review: ReviewPolicy, verdict: Verdict) -> bool:
-    """A declared default of 'promote' never promotes what the gate calls worse."""
-    return review.default is Default.PROMOTE and verdict is not Verdict.REGRESS
+def promotes_on_timeout(*, review: ReviewPolicy, verdict: Verdict, broken_data: bool = False) -> bool:
+    """A declared default of 'promote' never promotes what the gate calls worse, nor what was learned from broken data."""
+    return review.default is Default.PROMOTE and verdict is not Verdict.REGRESS and not broken_data

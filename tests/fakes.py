@@ -65,6 +65,10 @@ class World:
     """Digest of every refit from now on, where set."""
     coverage_short: int = 0
     """So many snapshots fall short before one suffices."""
+    coverages: list[dict[str, Any]] = field(default_factory=list)
+    """What the next looks find, as changes of a whole coverage ..."""
+    looks: list[TakeSnapshot] = field(default_factory=list)
+    """... and what was asked for."""
     failures: dict[str, list[Exception | None]] = field(default_factory=dict)
     """By port method: raised one after the other (None works), then it works."""
     calls: list[str] = field(default_factory=list)
@@ -163,12 +167,9 @@ class FakeFeatures:
     def snapshot(self, request: TakeSnapshot) -> Snapshot:
         self.world.step("snapshot")
         self.world.keep("snapshot", request.key, request.tags)
-        short = ()
-        if self.world.coverage_short > 0:
-            self.world.coverage_short -= 1
-            short = (Shortfall(what="positives", found=0, wanted=20),)
         self.world.taken[f"mem:{request.key}"] = request.as_of
         content = digest(f"dataset as of {request.as_of}")
+        coverage = self.coverage(request)
         cut = request.as_of - request.holdout - request.data.label_delay
         window = Window(start=cut - timedelta(days=30), end=request.as_of)
         return Snapshot(
@@ -178,9 +179,20 @@ class FakeFeatures:
             window=window,
             cut=cut,
             holdout=Window(start=request.as_of - request.holdout, end=request.as_of),
-            coverage=Coverage(rows=1000, labelled=1000, days=30, label_rate=1, positives=400, negatives=600, short=short),
+            coverage=coverage,
             fingerprint=content,
         )
+
+    def coverage(self, request: TakeSnapshot) -> Coverage:
+        """Whole, unless the world has something else in store: looks of its own, then so many that fall short."""
+        whole = Coverage(rows=1000, labelled=1000, days=30, label_rate=1, positives=400, negatives=600)
+        self.world.looks.append(request)
+        if self.world.coverages:
+            return whole.model_copy(update=self.world.coverages.pop(0))
+        if self.world.coverage_short > 0:
+            self.world.coverage_short -= 1
+            return whole.model_copy(update={"short": (Shortfall(what="positives", found=0, wanted=20),)})
+        return whole
 
     def rows(self, dataset: DatasetRef, data: DataPolicy, window: Window) -> Rows:
         return make_rows(window, self.world.taken.get(dataset.uri))

@@ -40,6 +40,7 @@ class Deciding:
             review=self._policy,
             tokens=self._request.promotion_tokens,
             short_of_data=not snapshot.coverage.sufficient,
+            broken_data=snapshot.coverage.broken,
             recalibration=self.recalibration_wanted,
             by_bench=self.by_bench,
         )
@@ -88,4 +89,6 @@ class Deciding:
         if not await self._review.decided(first, "reminder") and first < review.timeout:
             self._telling.send(notices.reminder(notice))
             await self._review.decided(review.timeout - first, f"deadline, then: {review.default.value}")
-        return self._review.outcome or self._review.expire(judgement.verdict)
+        snapshot = self._progress.facts.snapshot
+        broken = snapshot is not None and snapshot.coverage.broken
+        return self._review.outcome or self._review.expire(judgement.verdict, broken_data=broken)

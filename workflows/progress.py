@@ -12,7 +12,7 @@ from contracts.review import RefusedDecision, ReviewOutcome
 from contracts.rollout import Promotion
 from contracts.shadow import BenchAdvice
 from contracts.snapshot import Snapshot
-from contracts.training import Challenger, ModelCard
+from contracts.training import Challenger, ModelCard, Recipe
 from policies.review import Route
 from workflows import visibility
 
@@ -21,6 +21,8 @@ class Facts(Contract):
     """All that a remediation has found out so far."""
 
     snapshot: Snapshot | None = None
+    recipe: Recipe | None = None
+    """Where it is not the declared one: the window was widened."""
     champion: ModelCard | None = None
     advice: BenchAdvice | None = None
     """What the shadow bench said; None where training waits for alarms."""
@@ -105,6 +107,7 @@ class Progress:
             "waiting on": self.waiting_on.value,
             "now": self.sentence,
             "alarms": ", ".join(a.id for a in self.request.alarms[:5]),
+            "data": _data(self.facts.snapshot),
             "verdict": judgement.verdict.value if judgement else None,
             "blend": f"{facts.advice.blend}: {', '.join(facts.advice.members)}" if facts.advice else None,
             "why": judgement.sentence if judgement else None,
@@ -115,3 +118,11 @@ class Progress:
         }
         decide = '\n\nSignals: `approve` and `reject` with `{"reviewer": "you", "note": "why"}`; update: `decide`.'
         workflow.set_current_details(f"### {self.request.endpoint}/{self.request.incident}\n\n{visibility.table(rows)}{decide}")
+
+
+def _data(snapshot: Snapshot | None) -> str | None:
+    """The coverage's verdict, and how many findings there are to it."""
+    if snapshot is None or snapshot.coverage.verdict is None:
+        return None
+    findings = len(snapshot.coverage.findings)
+    return f"{snapshot.coverage.verdict.value}{f', {findings} findings' if findings else ''}"

@@ -39,7 +39,10 @@ class Reports:
         )
 
     def short_of_data(self) -> IncidentReport:
-        return self.of(Outcome.SHORT_OF_DATA, self._progress.sentence)
+        """Too little, or what can't be right: people have to mend the one and can wait for the other."""
+        snapshot = self._progress.facts.snapshot
+        broken = snapshot is not None and snapshot.coverage.broken
+        return self.of(Outcome.BROKEN_DATA if broken else Outcome.SHORT_OF_DATA, self._progress.sentence)
 
     def promoted(self, promotion: Promotion) -> IncidentReport:
         review = self._progress.facts.review

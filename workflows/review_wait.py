@@ -53,9 +53,9 @@ class ReviewWait:
             return False
         return True
 
-    def expire(self, verdict: Verdict) -> ReviewOutcome:
-        """Nobody answered: the declared default, unless the gate calls the challenger worse."""
-        promote = policy.promotes_on_timeout(review=self._review, verdict=verdict)
+    def expire(self, verdict: Verdict, *, broken_data: bool) -> ReviewOutcome:
+        """Nobody answered: the declared default, unless the gate calls the challenger worse or the data is broken."""
+        promote = policy.promotes_on_timeout(review=self._review, verdict=verdict, broken_data=broken_data)
         self.open = False
         self.outcome = ReviewOutcome(resolution=Resolution.EXPIRED, promote=promote, decided_at=workflow.now(), identity="nobody")
         return self.outcome

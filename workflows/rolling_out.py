@@ -45,9 +45,9 @@ class RollingOut:
 
     def _recipe(self) -> Recipe:
         """What the refit was fitted by: the bench may have advised a part of the declared members."""
-        recipe, facts = self._training.recipe, self._progress.facts
+        facts = self._progress.facts
         by_bench = facts.judged is None and facts.advice is not None
-        return recipe.narrowed(facts.advice.members) if by_bench and facts.advice else recipe
+        return self._training.recipe.narrowed(facts.advice.members) if by_bench and facts.advice else self._steps.recipe
 
     async def bake(self, promotion: Promotion) -> IncidentReport | None:
         self._progress.enter(Stage.BAKE, "In service; the first minutes are watched.", WaitingOn.CLOCK)

@@ -2,13 +2,40 @@
 
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 
+from contracts.coverage import CoverageVerdict, FindingKind
 from contracts.review import Resolution, ReviewOutcome
 from contracts.shadow import Shift
 from contracts.snapshot import Coverage
 
+MOST = 5
+"""So many findings are told in a sentence; the record has all."""
+_COUNTED = (
+    FindingKind.ROWS,
+    FindingKind.DAYS,
+    FindingKind.LABEL_RATE,
+    FindingKind.POSITIVES,
+    FindingKind.NEGATIVES,
+    FindingKind.SECOND_CLASS,
+    FindingKind.DISTINCT_LABELS,
+)
+"""They stand among the shortfalls already."""
+
 
 def shortfall(coverage: Coverage) -> str:
     return ", ".join(f"{s.what}: found {s.found:g}, wanted {s.wanted:g}" for s in coverage.short)
+
+
+def insufficient(coverage: Coverage) -> str:
+    """What is wrong with a window, the gravest first."""
+    if coverage.broken:
+        grave = [one.sentence for one in coverage.findings if one.weighs is CoverageVerdict.BROKEN]
+        return f"Broken data: {' '.join(grave[:MOST])}{_more(len(grave))}"
+    other = [one.sentence for one in coverage.findings if one.weighs is CoverageVerdict.SHORT and one.what not in _COUNTED]
+    return f"Short of data: {'; '.join(filter(None, [shortfall(coverage), *(text.rstrip('.') for text in other[:MOST])]))}."
+
+
+def _more(findings: int) -> str:
+    return f" And {findings - MOST} more." if findings > MOST else ""
 
 
 def decided_by(review: ReviewOutcome | None) -> str:

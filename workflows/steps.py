@@ -65,11 +65,16 @@ class Steps:
             cost_center=request.policy.cost_center,
         )
         self._asked: dict[str, Any] = {}
+        self.recipe = request.policy.training.recipe
+        """What is trained and judged; widening the window changes it for this incident ..."""
+        self.notes: tuple[str, ...] = ()
+        """... and says so in the report."""
 
     def key(self, stage: str, n: int = 1) -> str:
         return step_key(workflow.info().workflow_id, stage, n)
 
-    async def snapshot(self, n: int) -> Snapshot:
+    async def snapshot(self, n: int, *, catch_up: bool, until: datetime | None) -> Snapshot:
+        """`until` holds the window's end while its labels come in."""
         request = TakeSnapshot(
             key=self.key("snapshot", n),
             endpoint=self._request.endpoint,
@@ -78,7 +83,10 @@ class Steps:
             horizons=self._horizons(),
             holdout=self._policy.gate.holdout,
             tags=self.tags,
-            catch_up=n > 1,
+            catch_up=catch_up,
+            not_after=workflow.now() if catch_up else None,
+            until=until,
+            categorical=self.recipe.learner.categorical,
         )
         self.keep("snapshot", request)
         return await workflow.execute_activity_method(
@@ -86,10 +94,9 @@ class Steps:
         )
 
     def _horizons(self) -> tuple[Horizon, ...]:
-        training = self._policy.training
-        if training.judging is Judging.SHADOW:
+        if self._policy.training.judging is Judging.SHADOW:
             return horizons(self._policy)
-        return tuple(member.horizon for member in training.recipe.blended)
+        return tuple(member.horizon for member in self.recipe.blended)
 
     async def champion(self) -> ModelCard | None:
         return await workflow.execute_activity_method(
@@ -98,8 +105,7 @@ class Steps:
 
     async def train(self, snapshot: Snapshot) -> tuple[Challenger, Challenger]:
         """The fit to be judged and the fit that would ship, side by side."""
-        recipe = self._policy.training.recipe
-        judged, refit = await asyncio.gather(*(self.trained(snapshot, purpose, recipe) for purpose in Purpose))
+        judged, refit = await asyncio.gather(*(self.trained(snapshot, purpose, self.recipe) for purpose in Purpose))
         return judged, refit
 
     async def trained(self, snapshot: Snapshot, purpose: Purpose, recipe: Recipe, shift: tuple[float, ...] = ()) -> Challenger:
@@ -173,6 +179,7 @@ class Steps:
             task=self._policy.data.task,
             classes=self._policy.data.classes,
             slices=self._policy.data.slices,
+            notes=self.notes,
             alarms=tuple(f"{a.kind.value} from {a.source}: {a.message}"[:300] for a in self._request.alarms[:20]),
         )
         self.keep("judge", request, apart={"snapshot", "evidence"})

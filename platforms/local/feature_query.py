@@ -1,5 +1,5 @@
 """The as-of query over a feature table, in DuckDB: which version of each row was known, and what its content hashes to."""
-# ruff: noqa: S608 - every name goes through _name, every value is a number or a moment that we format
+# ruff: noqa: S608 - every name goes through quoted, every value is a number or a moment that we format
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +21,14 @@ MEMORY_LIMIT: Final = "2GB"
 """Beyond it DuckDB spills into the snapshot's own folder."""
 FILES: Final = "$files"
 SEGMENTS: Final = 50
+NUMBERS: Final = (
+    {"DOUBLE", "FLOAT", "BOOLEAN"}
+    | {f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "BIG")}
+    | {
+        "INTEGER",
+        "UINTEGER",
+    }
+)
 _BATCH = 100_000
 
 
@@ -45,8 +53,8 @@ def connection(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             raise Unavailable(f"the feature store can't be read: {_first_line(error)}") from error
 
 
-def check_columns(database: duckdb.DuckDBPyConnection, files: Sequence[Path], data: DataPolicy) -> None:
-    """Every column that the policy names must be there.
+def check_columns(database: duckdb.DuckDBPyConnection, files: Sequence[Path], data: DataPolicy) -> dict[str, str]:
+    """Every column that the policy names must be there; returns the features that hold no numbers, with their type.
 
     Raises:
         Invalid: a feature has a name that the store keeps for itself, or a column the wrong type.
@@ -66,36 +74,39 @@ def check_columns(database: duckdb.DuckDBPyConnection, files: Sequence[Path], da
     for name in (EVENT_TIME, LABEL_TIME):
         if types[name] != "TIMESTAMP WITH TIME ZONE":
             raise Invalid(f"column {name} of table {data.table!r} is {types[name]}, wanted a UTC timestamp: append it anew")
+    return {name: types[name] for name in data.features if types[name] not in NUMBERS}
 
 
 def as_of_query(data: DataPolicy, window: Window, as_of: Utc) -> str:
     """The retrieval query with its bounds.
 
     Of all versions of a row it takes the one whose label arrived last by `as_of`. A label that arrived later is never read:
-    it comes out as NULL, and only rows with a label are frozen, so that what was appended with it doesn't count either.
+    it comes out as NULL. A row without a known label is taken as it was before any label came, or, where it came only with its
+    label, as it came first: what was corrected after `as_of` is never read.
     """
-    arrived = f"{LABEL_TIME} <= {_moment(as_of)}"
-    tie = ", ".join(_name(name) for name in (data.label, *sorted(data.features)))
-    columns = "".join(f",\n         {_number(name)} AS {_name(name)}" for name in data.features)
+    arrived = f"{LABEL_TIME} <= {moment(as_of)}"
+    tie = ", ".join(quoted(name) for name in (data.label, *sorted(data.features)))
+    columns = "".join(f",\n         {_number(name)} AS {quoted(name)}" for name in data.features)
     return f"""\
 WITH version AS (
-  SELECT {ID}, {EVENT_TIME}, {VERSION},
+  SELECT {ID}, {EVENT_TIME}, {VERSION}, coalesce({LABEL_TIME} > {moment(as_of)}, false) AS _later,
          CASE WHEN {arrived} THEN {LABEL_TIME} END AS {LABEL_TIME},
-         CASE WHEN {arrived} THEN {_number(data.label)} END AS {_name(data.label)}{columns}
+         CASE WHEN {arrived} THEN {_number(data.label)} END AS {quoted(data.label)}{columns}
   FROM read_parquet({FILES}, union_by_name = true)
-  WHERE {EVENT_TIME} >= {_moment(window.start)} AND {EVENT_TIME} < {_moment(window.end)}
+  WHERE {EVENT_TIME} >= {moment(window.start)} AND {EVENT_TIME} < {moment(window.end)}
 )
-SELECT * EXCLUDE ({VERSION})
+SELECT * EXCLUDE ({VERSION}, _later)
 FROM version
 QUALIFY row_number() OVER (
-  PARTITION BY {ID} ORDER BY {LABEL_TIME} DESC NULLS LAST, {VERSION} DESC, hash({tie})
+  PARTITION BY {ID}
+  ORDER BY {LABEL_TIME} DESC NULLS LAST, _later, CASE WHEN _later THEN {VERSION} ELSE -{VERSION} END, hash({tie})
 ) = 1"""
 
 
 def freeze(database: duckdb.DuckDBPyConnection, query: str, files: Sequence[Path], data: DataPolicy) -> None:
     """Run the query into the table `known`. Raises: Invalid (a label that the task doesn't have)."""
     database.execute(f"CREATE TABLE known AS {query}", {"files": [str(path) for path in files]})
-    label = _name(data.label)
+    label = quoted(data.label)
     wrong, wanted = _no_label(label, data)
     odd = database.execute(f"SELECT {ID}, {label} FROM known WHERE {wrong} LIMIT 1").fetchone()
     if odd:
@@ -116,23 +127,23 @@ def _no_label(label: str, data: DataPolicy) -> tuple[str, str]:
 
 def freeze_nothing(database: duckdb.DuckDBPyConnection, data: DataPolicy) -> None:
     """The table `known` of a window that no partition touches."""
-    columns = ", ".join(f"{_name(name)} DOUBLE" for name in (data.label, *data.features))
+    columns = ", ".join(f"{quoted(name)} DOUBLE" for name in (data.label, *data.features))
     database.execute(f"CREATE TABLE known ({ID} VARCHAR, {EVENT_TIME} TIMESTAMPTZ, {LABEL_TIME} TIMESTAMPTZ, {columns})")
 
 
 def write_labelled(database: duckdb.DuckDBPyConnection, data: DataPolicy, path: Path) -> None:
     """The labelled rows as one Parquet file in event-time order."""
-    names = ", ".join([ID, EVENT_TIME, LABEL_TIME, _name(data.label), *map(_name, data.features)])
+    names = ", ".join([ID, EVENT_TIME, LABEL_TIME, quoted(data.label), *map(quoted, data.features)])
     order = f"ORDER BY {EVENT_TIME}, {ID}"
     target = str(path).replace("'", "''")
-    rows = f"SELECT {names} FROM known WHERE {_name(data.label)} IS NOT NULL {order}"
+    rows = f"SELECT {names} FROM known WHERE {quoted(data.label)} IS NOT NULL {order}"
     database.execute(f"COPY ({rows}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
 
 
 def content_hash(database: duckdb.DuckDBPyConnection, data: DataPolicy) -> tuple[str, int]:
     """SHA-256 over the sorted MD5s of the labelled rows, so that order and file layout don't matter; and their number."""
     digest, rows = sha256("\x1f".join([data.label, *sorted(data.features)]).encode()), 0
-    query = f"SELECT {_row_hash(data)} FROM known WHERE {_name(data.label)} IS NOT NULL ORDER BY 1"
+    query = f"SELECT {_row_hash(data)} FROM known WHERE {quoted(data.label)} IS NOT NULL ORDER BY 1"
     result = database.execute(query)
     while batch := result.fetchmany(_BATCH):
         digest.update("".join(row[0] for row in batch).encode())
@@ -140,11 +151,11 @@ def content_hash(database: duckdb.DuckDBPyConnection, data: DataPolicy) -> tuple
     return digest.hexdigest(), rows
 
 
-def coverage(database: duckdb.DuckDBPyConnection, data: DataPolicy, window: Window) -> Coverage:
-    """What `window` holds; the label rate is reckoned over the rows whose label is due."""
-    label = _name(data.label)
-    bounds = f"{EVENT_TIME} >= {_moment(window.start)} AND {EVENT_TIME} < {_moment(window.end)}"
-    due = f"{EVENT_TIME} <= {_moment(window.end - data.label_delay)}"
+def coverage(database: duckdb.DuckDBPyConnection, data: DataPolicy, window: Window, as_of: Utc) -> Coverage:
+    """What `window` holds; the label rate is reckoned over the rows whose label is due by `as_of`."""
+    label = quoted(data.label)
+    bounds = f"{EVENT_TIME} >= {moment(window.start)} AND {EVENT_TIME} < {moment(window.end)}"
+    due = f"{EVENT_TIME} <= {moment(as_of - data.label_delay)}"
     found = database.execute(
         f"""SELECT count(*), count({label}), count(DISTINCT epoch_us({EVENT_TIME}) // 86400000000) FILTER ({label} IS NOT NULL),
         count(*) FILTER ({due}), count({label}) FILTER ({due}), count(*) FILTER ({label} = 1), count(*) FILTER ({label} = 0)
@@ -165,11 +176,16 @@ def coverage(database: duckdb.DuckDBPyConnection, data: DataPolicy, window: Wind
 
 def _by_task(database: duckdb.DuckDBPyConnection, data: DataPolicy, bounds: str) -> dict[str, object]:
     """What a window holds of each class of many, or how far a regression's labels spread."""
-    label = _name(data.label)
+    label = quoted(data.label)
     if data.task is Task.REGRESSION:
         query = f"SELECT stddev_pop({label}), count(DISTINCT {label}) FROM known WHERE {bounds}"
         ((spread, distinct),) = database.execute(query).fetchall()
-        return {"positives": 0, "negatives": 0, "spread": spread, "distinct": distinct}
+        return {
+            "positives": 0,
+            "negatives": 0,
+            "spread": spread if spread is None else float(f"{spread:.9g}"),
+            "distinct": distinct,
+        }
     if data.task is Task.BINARY:
         return {}
     query = f"SELECT {label}::BIGINT, count(*) FROM known WHERE {bounds} AND {label} IS NOT NULL GROUP BY 1"
@@ -180,8 +196,8 @@ def _by_task(database: duckdb.DuckDBPyConnection, data: DataPolicy, bounds: str)
 def _segments(database: duckdb.DuckDBPyConnection, data: DataPolicy, bounds: str) -> dict[str, int]:
     assert data.segment is not None
     found = database.execute(
-        f"""SELECT {_name(data.segment)}, count(*) FROM known
-        WHERE {bounds} AND {_name(data.label)} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {SEGMENTS}"""
+        f"""SELECT {quoted(data.segment)}, count(*) FROM known
+        WHERE {bounds} AND {quoted(data.label)} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {SEGMENTS}"""
     ).fetchall()
     return {"missing" if value is None else f"{value:g}": n for value, n in found}
 
@@ -192,23 +208,23 @@ def _row_hash(data: DataPolicy) -> str:
         f"length({ID}), {ID}",
         f"epoch_us({EVENT_TIME})",
         f"coalesce(epoch_us({LABEL_TIME})::VARCHAR, '-')",
-        *(f"coalesce({_name(name)}::VARCHAR, '-')" for name in (data.label, *sorted(data.features))),
+        *(f"coalesce({quoted(name)}::VARCHAR, '-')" for name in (data.label, *sorted(data.features))),
     ]
     return f"md5(concat_ws('|', {', '.join(values)}))"
 
 
 def _number(name: str) -> str:
-    """The column as a double; NaN is a missing value like NULL."""
-    value = f"CAST({_name(name)} AS DOUBLE)"
+    """The column as a double; NaN and what is no number are missing values like NULL."""
+    value = f"TRY_CAST({quoted(name)} AS DOUBLE)"
     return f"CASE WHEN NOT isnan({value}) THEN {value} END"
 
 
-def _name(name: str) -> str:
+def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _moment(moment: datetime) -> str:
-    return f"TIMESTAMPTZ '{moment:%Y-%m-%d %H:%M:%S.%f}+00'"
+def moment(at: datetime) -> str:
+    return f"TIMESTAMPTZ '{at:%Y-%m-%d %H:%M:%S.%f}+00'"
 
 
 def _first_line(error: Exception) -> str:

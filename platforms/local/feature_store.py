@@ -5,11 +5,12 @@ snapshots/<key>/                               rows.parquet, seal.json, tags.jso
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import duckdb
@@ -24,13 +25,14 @@ from contracts.snapshot import Coverage, DataPolicy, Snapshot, TakeSnapshot, Win
 from contracts.training import DatasetRef
 from platforms.errors import Corrupt, Unavailable
 from platforms.local import feature_query as query
+from platforms.local.coverage_query import measure
 from platforms.local.dataset import ROWS, SEAL, Seal, doubles, matrix, read_dataset
 from platforms.local.feature_table import EVENT_TIME, ID, LABEL_TIME, FeatureTable
 from platforms.local.files import fsync_folder, key_folder, read_json, write_contract
 from platforms.local.staging import staged
 from platforms.local.tagged import TAGS, Tagged
 from platforms.ports import Labels, Rows
-from policies.coverage import shortfalls
+from policies.coverage import assessed
 
 SNAPSHOT: Final = "snapshot.json"
 
@@ -62,6 +64,16 @@ class LocalFeatureStore:
         with staged(folder) as staging:
             self._build(request, staging, folder)
         return read_json(folder / SNAPSHOT, Snapshot)
+
+    def coverage(self, request: TakeSnapshot) -> Coverage:
+        """What a snapshot would say of its window; nothing is kept. Raises: as `snapshot`."""
+        table = self._table(request.data.table)
+        window, _ = window_of(request, table.days())
+        text = query.as_of_query(request.data, window, request.as_of)
+        with TemporaryDirectory(prefix="coverage-") as spill:
+            files = table.files(window.start, window.end)
+            with _known(request, text, files, Path(spill)) as (database, types):
+                return _covered(database, request, window, types)
 
     def rows(self, dataset: DatasetRef, data: DataPolicy, window: Window) -> Rows:
         """The labelled rows with event time in `window`, in event-time order. Raises: NotFound, Corrupt."""
@@ -104,7 +116,7 @@ class LocalFeatureStore:
             as_of=request.as_of,
             window=window,
             cut=cut,
-            holdout=Window(start=request.as_of - request.holdout, end=request.as_of),
+            holdout=Window(start=window.end - request.holdout, end=window.end),
             coverage=covered,
             fingerprint=content,
         )
@@ -121,41 +133,59 @@ def _moments(column: pa.ChunkedArray) -> NDArray[np.datetime64]:
 
 
 def window_of(request: TakeSnapshot, days: Sequence[date]) -> tuple[Window, Utc]:
-    """The window, from the longest horizon before the cut (or the first of `days` for 'all') to `as_of`; and the cut.
+    """The window, from the longest horizon before the cut (or the first of `days` for 'all') to its end; and the cut.
 
     The cut is one label delay before the holdout, so that no training label tells of the holdout's time.
     """
-    cut = request.as_of - request.holdout - request.data.label_delay
+    end = _end(request)
+    cut = end - request.holdout - request.data.label_delay
     starts = [cut - horizon for horizon in request.horizons if isinstance(horizon, timedelta)]
     if "all" in request.horizons and days:
         starts.append(datetime.combine(days[0], datetime.min.time(), UTC))
-    return Window(start=min(starts, default=cut), end=request.as_of), cut
+    return Window(start=min(starts, default=cut), end=end), cut
+
+
+def _end(request: TakeSnapshot) -> Utc:
+    return request.as_of if request.until is None else min(request.until, request.as_of)
 
 
 def _freeze(request: TakeSnapshot, window: Window, text: str, files: Sequence[Path], staging: Path) -> tuple[Coverage, str, int]:
     """Write the labelled rows and their seal; returns coverage, content hash and number of rows."""
-    data, spill = request.data, staging / "spill"
-    with _named_culprit(files, data.table), query.connection(spill) as database:
-        if files:
-            query.check_columns(database, files, data)
-            query.freeze(database, text, files, data)
-        else:
-            query.freeze_nothing(database, data)
-        covered = _covered(database, request, window)
-        query.write_labelled(database, data, staging / ROWS)
-        content, rows = query.content_hash(database, data)
+    spill = staging / "spill"
+    with _known(request, text, files, spill) as (database, types):
+        covered = _covered(database, request, window, types)
+        query.write_labelled(database, request.data, staging / ROWS)
+        content, rows = query.content_hash(database, request.data)
     shutil.rmtree(spill, ignore_errors=True)
     fsync_folder(staging / ROWS)
     write_contract(staging / SEAL, Seal(content=content, file=sha256((staging / ROWS).read_bytes()).hexdigest()))
     return covered, content, rows
 
 
-def _covered(database: duckdb.DuckDBPyConnection, request: TakeSnapshot, window: Window) -> Coverage:
+@contextmanager
+def _known(
+    request: TakeSnapshot, text: str, files: Sequence[Path], spill: Path
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, dict[str, str]]]:
+    """A database with the table `known`, and the features that hold no numbers, by type."""
+    data, types = request.data, dict[str, str]()
+    with _named_culprit(files, data.table), query.connection(spill) as database:
+        if files:
+            types = query.check_columns(database, files, data)
+            query.freeze(database, text, files, data)
+        else:
+            query.freeze_nothing(database, data)
+        yield database, types
+
+
+def _covered(database: duckdb.DuckDBPyConnection, request: TakeSnapshot, window: Window, types: Mapping[str, str]) -> Coverage:
     """Coverage of the shipped recipe's shortest window, held against the policy."""
     shortest = min((horizon for horizon in request.horizons if isinstance(horizon, timedelta)), default=None)
-    start = window.start if shortest is None else request.as_of - shortest
-    found = query.coverage(database, request.data, Window(start=start, end=request.as_of))
-    return found.model_copy(update={"short": shortfalls(coverage=found, policy=request.data.coverage, task=request.data.task)})
+    start = window.start if shortest is None else window.end - shortest
+    counted = Window(start=start, end=window.end)
+    counts = query.coverage(database, request.data, counted, request.as_of)
+    codes = [name for name in request.categorical if name in request.data.features]
+    facts = measure(database, request.data, counted=counted, as_of=request.as_of, categorical=codes, types=types)
+    return assessed(coverage=counts, facts=facts, data=request.data, as_of=request.as_of)
 
 
 @contextmanager

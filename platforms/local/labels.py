@@ -15,7 +15,9 @@ from platforms.local.feature_table import ID, LABEL_TIME, TIMESTAMP, VERSION, Fe
 
 
 def join_labels(ids: pa.ChunkedArray, *, home: Path, data: DataPolicy, window: Window, known_at: datetime) -> NDArray[np.float64]:
-    """The label of each id, shape (n,): NaN where none had arrived by `known_at`; of two labels the newer version counts.
+    """The label of each id, shape (n,): NaN where none had arrived by `known_at`.
+
+    Of two labels the one that arrived last counts, as in a snapshot, and of those the newer version.
 
     Raises: NotFound (no such table), Invalid (no such label column), Corrupt (a partition can't be read).
     """
@@ -23,7 +25,7 @@ def join_labels(ids: pa.ChunkedArray, *, home: Path, data: DataPolicy, window: W
     parts = [_arrived(path, data, known_at) for path in table.files(window.start, window.end)]
     if not parts:
         return np.full(len(ids), np.nan)
-    labels = pa.concat_tables(parts).sort_by([(VERSION, "ascending")])
+    labels = pa.concat_tables(parts).sort_by([(LABEL_TIME, "ascending"), (VERSION, "ascending")])
     newest = labels.take(last_of_each(labels[ID]))
     found = pc.index_in(ids, value_set=newest[ID])
     return np.asarray(newest[data.label].take(found).to_numpy(), dtype=np.float64)
@@ -45,4 +47,4 @@ def _arrived(path: Path, data: DataPolicy, known_at: datetime) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         raise Corrupt(f"{path} can't be read: {str(error).splitlines()[0]}. Restore it or move it away") from None
     arrived = pc.less_equal(rows[LABEL_TIME], pa.scalar(known_at, TIMESTAMP))
-    return rows.filter(pc.and_(arrived, pc.is_valid(rows[data.label]))).select([ID, VERSION, data.label])
+    return rows.filter(arrived).select([ID, LABEL_TIME, VERSION, data.label])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 from numpy.typing import NDArray
 
@@ -34,7 +35,7 @@ class LocalTrafficLog:
 
         Raises: NotFound (no such table), Invalid (no such label column), Corrupt (a partition of labels), Unavailable.
         """
-        rows = self._captured(endpoint, data.features, window)
+        rows = self._captured(endpoint, data.features, window, known_at)
         labels = join_labels(rows["id"], home=self._home, data=data, window=window, known_at=known_at)
         return Served(
             ids=_text(rows, "id"),
@@ -54,16 +55,24 @@ class LocalTrafficLog:
     def _capture(self, endpoint: str) -> Path:
         return self._home / "capture" / checked_name(endpoint, "endpoint")
 
-    def _captured(self, endpoint: str, features: Sequence[str], window: Window) -> pa.Table:
-        """Segments first, files second: a row that is compacted in between is seen twice, never missed."""
+    def _captured(self, endpoint: str, features: Sequence[str], window: Window, known_at: Utc) -> pa.Table:
+        """Segments first, files second: a row that is compacted in between is seen twice, never missed.
+
+        An answer given after `known_at` counts only where there is no earlier one: in a replayed year all are.
+        """
         columns = [*SCHEMA.names, *(FEATURE + name for name in features)]
         capture = self._capture(endpoint)
         waiting = [row for row in _waiting(capture) if window.start <= row.event_time < window.end]
         parts = [SCHEMA.empty_table(), *_files(capture, columns, window)]
         parts += [to_table(waiting)] if waiting else []
         rows = captured_between(pa.concat_tables(parts, promote_options="default"), window.start, window.end)
-        rows = rows.sort_by([("served_at", "ascending")])
-        return rows.take(last_of_each(rows["id"])).sort_by([("event_time", "ascending"), ("id", "ascending")])
+        later = pc.greater(rows["served_at"], pa.scalar(known_at, pa.timestamp("us", tz="UTC")))
+        rows = rows.append_column("_later", later).sort_by([("_later", "descending"), ("served_at", "ascending")])
+        return (
+            rows.take(last_of_each(rows["id"]))
+            .drop_columns(["_later"])
+            .sort_by([("event_time", "ascending"), ("id", "ascending")])
+        )
 
 
 def _waiting(capture: Path) -> Iterator[CapturedRow]:

@@ -94,6 +94,16 @@ def test_a_label_that_has_not_arrived_changes_no_decision_by_a_bit(delay: timede
     assert until[0][8].scores["homeostat"].tobytes() == until[1][8].scores["homeostat"].tobytes()
 
 
+@pytest.mark.parametrize("value", [1e300, np.nan])
+def test_nothing_of_the_time_after_a_decision_changes_it_by_a_bit(value: float) -> None:
+    """Rows that come later have other features and other labels, and labels that arrive later are none at all."""
+    honest, moment = table(delay=3 * DAY), microseconds(BEGIN + (30 + 7 * 5) * DAY)
+    later = honest.event_time >= moment
+    label = np.where(honest.known_at > moment, np.nan, np.where(later, 1 - honest.label, honest.label))
+    poisoned = changed(honest, label=label, features=np.where(later[:, None], value, honest.features))
+    assert answers(list(run(honest, policy()))[:5]) == answers(list(run(poisoned, policy()))[:5])
+
+
 def test_the_poison_would_be_seen_if_it_were_read() -> None:
     honest = table()
     poisoned = changed(honest, label=1 - honest.label)
