@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
@@ -58,9 +59,9 @@ def regressing() -> World:
     return world
 
 
-def benched(champion: float, bias: float = 0.0) -> World:
+def benched(champion: float, bias: float = 0.0, **changes: Any) -> World:
     """A champion of this quality, and nine weeks of a shadow bench whose fits are good."""
-    world = World()
+    world = World(**changes)
     world.bias[world.champion(quality=champion).digest] = bias
     keep_a_record(world, BENCH)
     return world
@@ -206,6 +207,9 @@ SCENARIOS = {
     "bake-rollback": Scenario(one_incident, lambda: drifted(healthy=False)),
     "bench-promotion": Scenario(improvement, lambda: benched(0.6), BENCH),
     "bench-recalibration": Scenario(calibration, lambda: benched(0.9, bias=0.8), BENCH),
+    "bench-recalibration-broken-off": Scenario(
+        calibration, lambda: benched(0.9, bias=0.8, failures={"manifest": [Corrupt("not readable")]}), BENCH
+    ),
     "bench-asks": Scenario(rejected, lambda: benched(0.9), BENCH),
     "bench-without-a-record": Scenario(improvement, drifted, BENCH),
     "shadow-mode": Scenario(one_incident, policy=SHADOW_MODE),

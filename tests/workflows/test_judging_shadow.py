@@ -1,5 +1,7 @@
 """`judging: shadow`: the verdict is ready when the alarm comes; the refit ships, or the champion gets another shift, or nothing."""
 
+import asyncio
+
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
@@ -112,6 +114,8 @@ async def test_a_cancel_that_a_landing_recalibration_hides_still_counts(
     async with running_loop(temporal_env, world, task_queue, shadow_policy(rollout={"bake": "1h"})) as loop:
         await loop.alarm(an_alarm(kind="calibration"))
         handle = await loop.in_stage(Stage.RECALIBRATE)
+        while world.endpoint not in world.serving:  # noqa: ASYNC110 - the fake world has no event for it
+            await asyncio.sleep(0.01)
         await handle.cancel()
         state = (await loop.closed()).state
     assert state.history[0].outcome is Outcome.CANCELLED
