@@ -5,7 +5,7 @@ from temporalio import workflow
 from contracts.bench import Judging
 from contracts.evaluation import Judgement, Verdict
 from contracts.incident import RemediationRequest, Stage, WaitingOn
-from contracts.review import ReviewOutcome
+from contracts.review import Resolution, ReviewOutcome
 from contracts.snapshot import Snapshot
 from policies import review as review_policy
 from policies.intake import BY_BENCH
@@ -49,6 +49,12 @@ class Deciding:
     def recalibration_wanted(self) -> bool:
         advice = self._progress.facts.advice
         return advice is not None and advice.recalibration is not None and advice.recalibration.changed
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether a person was asked and the time ran out."""
+        review = self._progress.facts.review
+        return review is not None and review.resolution is Resolution.EXPIRED
 
     @property
     def by_bench(self) -> bool:

@@ -79,10 +79,16 @@ class Remediation:
         if routing.route is Route.RECALIBRATE:
             return await self._recalibrating.carried_out(snapshot)
         if judgement is None or not await self._deciding.promotes(judgement, routing):
-            return self._reports.held()
+            return await self._kept(snapshot)
         out = self._rolling_out
         promotion = await out.promote(snapshot, judgement)
         return await out.bake(promotion) or await out.watch(promotion) or self._reports.promoted(promotion)
+
+    async def _kept(self, snapshot: Snapshot) -> IncidentReport:
+        """The champion stays; where nobody answered, with the shift that its own record asks for."""
+        if self._deciding.unanswered and self._deciding.recalibration_wanted:
+            return await self._recalibrating.carried_out(snapshot)
+        return self._reports.held()
 
     async def _judged(self, snapshot: Snapshot) -> Judgement | None:
         """By the shadow bench where it is asked for and knows enough. None where only a recalibration is to be decided."""

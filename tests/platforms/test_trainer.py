@@ -274,3 +274,10 @@ def test_a_regression_says_its_mean_and_a_binary_model_its_threshold(platform: D
     snapshot = platform.features.snapshot(take("snapshot/yes", data=DATA.model_copy(update={"table": "yes"})))
     binary = trained(platform.trainer, job(snapshot, "train/yes", threshold=0.2))
     assert (binary.threshold, binary.baseline, binary.task) == (0.2, (), Task.BINARY)
+
+
+def test_a_shift_is_part_of_the_artifact_and_told_with_it(platform: DataPlatform, snapshot: Snapshot) -> None:
+    made = trained(platform.trainer, job(snapshot, shift=(0.25,)))
+    rows = platform.features.rows(snapshot.dataset, DATA, Window(start=at(50), end=at(51)))
+    assert made.shift == (0.25,)
+    assert platform.scorer.margins(made.artifact_uri, made.model, DATA.features, rows).shift == (0.25,)

@@ -1,12 +1,13 @@
 """`judging: shadow`: the verdict is ready when the alarm comes; the refit ships, or the champion gets another shift, or nothing."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from contracts.incident import Accepted, Outcome, RollbackReport, Stage
-from contracts.review import NoticeKind
+from contracts.review import NoticeKind, Resolution
 from contracts.training import ModelStatus, Purpose
 from platforms.errors import Corrupt, Unavailable
 from tests.benches import keep_a_record, shadow_policy
@@ -154,6 +155,21 @@ async def test_a_drift_alarm_with_no_better_blend_and_a_right_champion_asks_a_pe
     assert state.history[0].outcome is Outcome.PROMOTED
     assert world.records[-1].entry.facts["judgement"]["verdict"] == "inconclusive"
     assert [job.purpose for job in world.jobs.values()] == [Purpose.REFIT]
+
+
+async def test_a_promotion_beyond_the_budget_that_nobody_answers_recalibrates_the_champion_meanwhile(
+    temporal_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    world = benched(bias=-0.8)
+    policy = shadow_policy(intake={"promotions_start": 0})
+    async with running_loop(temporal_env, world, task_queue, policy) as loop:
+        await loop.alarm(an_alarm(kind="improvement"))
+        handle = await loop.in_stage(Stage.REVIEW)
+        await temporal_env.fast_forward(handle, timedelta(hours=9))
+        await temporal_env.fast_forward(handle, timedelta(hours=16))
+        state = (await loop.closed()).state
+    assert (state.history[0].outcome, state.history[0].reviewed) == (Outcome.RECALIBRATED, Resolution.EXPIRED)
+    assert world.manifests[-1].recalibration
 
 
 @pytest.mark.parametrize("kind", ["improvement", "calibration"])
