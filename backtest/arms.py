@@ -7,9 +7,8 @@ from datetime import timedelta
 import lightgbm
 import numpy as np
 
-from backtest.fits import Fits, Learning
+from backtest.fits import Fits, Learning, Scorer
 from contracts.training import MemberRecipe, Task
-from learning.fit import margins
 from learning.rows import Floats
 from policies.blend import blend, blended_margin, linked
 
@@ -41,11 +40,9 @@ class Habit:
         self.promotions += self.booster is not None
         self.booster = found
 
-    def scores(self, matrix: Floats, learning: Learning, prior: Floats) -> Floats:
-        if self.booster is None:
-            return prior_scores(prior, len(matrix), learning.task)
-        found = margins(self.booster, matrix, learning.task) if len(matrix) else np.zeros(learning.shape(0))
-        return blend([found], task=learning.task, shift=np.zeros(1))
+    def scores(self, scorer: Scorer, task: Task) -> Floats | None:
+        """None where there is no model yet."""
+        return None if self.booster is None else blend(scorer.margins([self.booster]), task=task, shift=np.zeros(1))
 
 
 @dataclass
@@ -54,13 +51,9 @@ class InService:
 
     boosters: dict[str, lightgbm.Booster] = field(default_factory=dict)
 
-    def margin(self, matrix: Floats, learning: Learning) -> Floats | None:
+    def margin(self, scorer: Scorer, task: Task) -> Floats | None:
         """The blend's margin without a shift; None where nothing was ever fitted."""
-        if not self.boosters:
-            return None
-        if not len(matrix):
-            return np.zeros(learning.shape(0))
-        return blended_margin([margins(one, matrix, learning.task) for one in self.boosters.values()], task=learning.task)
+        return blended_margin(scorer.margins(list(self.boosters.values())), task=task) if self.boosters else None
 
 
 def habits() -> list[Habit]:

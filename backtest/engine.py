@@ -7,12 +7,13 @@ and what is decided serves the next period.
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backtest.arms import HOMEOSTAT, InService, habits, named, prior, prior_scores, served
-from backtest.fits import Fits, Learning, fit_all
+from backtest.fits import Fits, Learning, Scorer, fit_all
 from backtest.history import History
 from backtest.periods import Period, Source
 from backtest.unserved import Alternatives, Unserved
@@ -21,9 +22,10 @@ from contracts.evaluation import GatePolicy, Verdict
 from contracts.fleet import IntakePolicy
 from contracts.training import Recipe, Task
 from learning.rows import Floats
+from learning.sampling import lots, lowest
 from policies.bench_record import BenchRecord
 from policies.intake import tokens_at
-from policies.prequential import Advice, Bench, Champion, advise
+from policies.prequential import Advice, Bench, Champion, advise, reach
 
 _ROUNDING = 1e-9
 """Five weeks at a fifth of a promotion make one, whatever the last bit says."""
@@ -37,6 +39,8 @@ class Policy:
     bench: BenchPolicy = field(default_factory=BenchPolicy)
     gate: GatePolicy = field(default_factory=GatePolicy)
     intake: IntakePolicy = field(default_factory=IntakePolicy)
+    watch: timedelta = timedelta(days=14)
+    """No promotion while the last one is watched: in the live loop its incident is still open."""
     threshold: float = 0.5
     task: Task = Task.BINARY
     classes: int = 2
@@ -104,7 +108,8 @@ class Loop:
         self._policy, self._learning = policy, policy.learning
         self._bench = Bench(policy.recipe, policy.bench, policy.gate, policy.task, policy.threshold)
         self._names = tuple(member.name for member in policy.recipe.blended)
-        self._history, self._habits, self._service = History(), habits(), InService()
+        self._history = History(policy.recipe.learner.max_rows)
+        self._habits, self._service = habits(), InService()
         self._unserved, self._alternatives = Unserved(), Alternatives()
         self._champion: Champion | None = None
         self._blend = next(iter(self._bench.blends))
@@ -112,7 +117,9 @@ class Loop:
         self._promotions = self._recalibrations = 0
         self._history.add(first)
         self._record = BenchRecord.joined([self._empty(first), *self._warm_up(first)])
-        self._fits, self._known = Fits(), -1
+        self._fits: Fits = Fits()
+        self._known: datetime | None = None
+        self._rows = 0
         self._refit(first.end)
         self._begin(first.end)
 
@@ -132,35 +139,40 @@ class Loop:
             seconds=time.perf_counter() - began,
             unserved=self._alternatives,
             fits=len(set(map(id, self._fits.boosters.values()))) if news else 0,
-            known=self._known,
+            known=self._rows,
         )
 
     def _serve(self, period: Period) -> dict[str, Floats]:
         """What every arm answers; the bench records what each member would have said."""
-        answers = {habit.name: habit.scores(period.features, self._learning, self._prior) for habit in self._habits}
-        margin = self._service.margin(period.features, self._learning)
+        task, scorer = self._learning.task, Scorer(period.features, self._learning)
+        unfitted = prior_scores(self._prior, len(period), task)
+        scorer.margins([habit.booster for habit in self._habits if habit.booster is not None])
+        found = {habit.name: habit.scores(scorer, task) for habit in self._habits}
+        answers = {name: unfitted if score is None else score for name, score in found.items()}
+        margin = self._service.margin(scorer, task)
         if margin is None or self._champion is None:
-            answers[HOMEOSTAT] = prior_scores(self._prior, len(period), self._learning.task)
-            self._extend(period, None, (0.0,))
+            answers[HOMEOSTAT] = unfitted
+            self._extend(period, scorer, None, (0.0,))
             return answers
-        answers[HOMEOSTAT] = served(margin, self._champion.shift, self._learning.task)
-        self._extend(period, margin, self._champion.shift)
+        answers[HOMEOSTAT] = served(margin, self._champion.shift, task)
+        self._extend(period, scorer, margin, self._champion.shift)
         return answers
 
-    def _extend(self, period: Period, champion: Floats | None, shift: Sequence[float]) -> None:
+    def _extend(self, period: Period, scorer: Scorer, champion: Floats | None, shift: Sequence[float]) -> None:
         """Add to the record, and forget what no judgement will ask for; labels may be late by as much again."""
-        scored = self._scored(period, self._fits, champion, shift)
-        self._alternatives = self._unserved.on(period, scored, self._learning)
-        kept = 2 * max(self._policy.bench.selection, self._policy.bench.recalibration.window)
-        self._record = BenchRecord.joined([self._record.newer(period.end - kept), scored])
+        places = self._recorded(period)
+        scored = self._scored(period, places, scorer, self._fits, champion=champion, shift=shift)
+        self._alternatives = self._unserved.on(scorer, scored, places, self._learning.task)
+        self._record = BenchRecord.joined([self._record.newer(period.end - reach(self._policy.bench)), scored])
 
     def _refit(self, now: datetime) -> bool:
         """Fit all members on what is known by `now`; False where nothing new has become known."""
-        rows = self._history.known(now)
-        self._prior = prior(rows.label, self._learning)
-        if len(rows) == self._known:
+        if self._known is not None and not self._history.news(self._known, now):
             return False
-        self._known = len(rows)
+        self._history.forget(now)
+        rows = self._history.known(now)
+        self._known, self._rows = now, len(rows)
+        self._prior = prior(rows.label, self._learning)
         self._fits = fit_all(rows, now, self._learning)
         for habit in self._habits:
             habit.renew(self._fits)
@@ -177,7 +189,7 @@ class Loop:
         self._blend = advice.blend
         tokens = tokens_at(as_of=now, policy=self._policy.intake, tokens=self._tokens, counted_at=self._counted)
         wanted = self._champion is None or (advice.judgement is not None and advice.judgement.verdict is Verdict.PROMOTE)
-        held = self._held(advice, tokens) if wanted else ""
+        held = self._held(advice, tokens, now) if wanted else ""
         promoted = wanted and not held
         self._tokens, self._counted = tokens, now
         if promoted:
@@ -191,9 +203,11 @@ class Loop:
         recalibrated = not promoted and self._recalibrate(advice)
         return Decision(now, advice, promoted, recalibrated, tokens, held, dict(self._fits.skipped))
 
-    def _held(self, advice: Advice, tokens: float) -> str:
+    def _held(self, advice: Advice, tokens: float, now: datetime) -> str:
         if not any(name in self._fits.boosters for name in advice.members):
             return "No member of the blend could be fitted."
+        if self._champion is not None and not self._champion.first and now - self._champion.promoted_at < self._policy.watch:
+            return "The last promotion is still being watched."
         if self._champion is not None and tokens < 1 - _ROUNDING:
             return f"The promotion budget is used up: {tokens:.2f} at hand."
         return ""
@@ -222,21 +236,41 @@ class Loop:
             start = first.end - back * self._policy.bench.period
             if start > first.start:
                 part = first.between(start, start + self._policy.bench.period)
-                yield self._scored(part, fit_all(self._history.known(start), start, self._learning), None, (0.0,))
+                yield self._before(part, fit_all(self._history.known(start), start, self._learning))
 
     def _empty(self, first: Period) -> BenchRecord:
-        return self._scored(first.between(first.end, first.end), Fits(), None, (0.0,))
+        return self._before(first.between(first.end, first.end), Fits())
 
-    def _scored(self, period: Period, fits: Fits, champion: Floats | None, shift: Sequence[float]) -> BenchRecord:
-        shape = self._learning.shape(len(period))
-        found = fits.margins(self._names, period.features, self._learning)
-        missing = np.full(shape, np.nan)
+    def _before(self, period: Period, fits: Fits) -> BenchRecord:
+        """A part of the first window, when there was no champion."""
+        return self._scored(
+            period, self._recorded(period), Scorer(period.features, self._learning), fits, champion=None, shift=(0.0,)
+        )
+
+    def _recorded(self, period: Period) -> NDArray[np.int64]:
+        """Places of the rows that the record keeps: of many a sample."""
+        most = self._policy.bench.max_rows
+        return lowest(lots(period.event_time, period.features), most) if len(period) > most else np.arange(len(period))
+
+    def _scored(
+        self,
+        period: Period,
+        places: NDArray[np.int64],
+        scorer: Scorer,
+        fits: Fits,
+        *,
+        champion: Floats | None,
+        shift: Sequence[float],
+    ) -> BenchRecord:
+        names = [name for name in self._names if name in fits.boosters]
+        found = dict(zip(names, scorer.some(places).margins([fits.boosters[name] for name in names]), strict=True))
+        missing = np.full(self._learning.shape(len(places)), np.nan)
         return BenchRecord(
             members=self._names,
-            event_time=period.event_time,
-            known_at=period.known_at,
-            label=period.label,
+            event_time=period.event_time[places],
+            known_at=period.known_at[places],
+            label=period.label[places],
             margins=np.stack([found.get(name, missing) for name in self._names], axis=1),
-            champion=missing if champion is None else champion,
-            shift=np.broadcast_to(np.asarray(shift), shape).copy() if len(shape) > 1 else np.full(shape, shift[0]),
+            champion=missing if champion is None else champion[places],
+            shift=np.broadcast_to(np.asarray(shift), missing.shape).copy(),
         )

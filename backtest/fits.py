@@ -7,6 +7,7 @@ from datetime import datetime
 
 import lightgbm
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.training import LearnerSettings, MemberRecipe, Task
 from learning.fit import Unfit, fit_member, margins
@@ -38,13 +39,35 @@ class Fits:
     boosters: dict[str, lightgbm.Booster] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
 
-    def margins(self, names: Sequence[str], matrix: Floats, learning: Learning) -> dict[str, Floats]:
-        """What each of these members says; one that has no fit is left out, equal fits are asked once."""
-        asked: dict[int, Floats] = {}
-        for booster in {id(self.boosters[name]): self.boosters[name] for name in names if name in self.boosters}.values():
-            empty = np.zeros(learning.shape(0))
-            asked[id(booster)] = margins(booster, matrix, learning.task) if len(matrix) else empty
-        return {name: asked[id(self.boosters[name])] for name in names if name in self.boosters}
+
+class Scorer:
+    """Margins on the rows of one period; every booster is asked once, two side by side."""
+
+    def __init__(self, matrix: Floats, learning: Learning) -> None:
+        self._matrix, self._learning = matrix, learning
+        self._found: dict[int, Floats] = {}
+
+    def __len__(self) -> int:
+        return len(self._matrix)
+
+    def margins(self, boosters: Sequence[lightgbm.Booster]) -> list[Floats]:
+        """What each of them says, shape (n,) or (n, K)."""
+        new = list({id(one): one for one in boosters if id(one) not in self._found}.values())
+        with ThreadPoolExecutor(_THREADS) as pool:
+            self._found.update(zip(map(id, new), pool.map(self._asked, new), strict=True))
+        return [self._found[id(one)] for one in boosters]
+
+    def _asked(self, booster: lightgbm.Booster) -> Floats:
+        rows = len(self._matrix)
+        return margins(booster, self._matrix, self._learning.task) if rows else np.zeros(self._learning.shape(0))
+
+    def some(self, places: NDArray[np.int64]) -> "Scorer":
+        """The same for some of the rows; what was asked is not asked again."""
+        if len(places) == len(self._matrix):
+            return self
+        part = Scorer(self._matrix[places], self._learning)
+        part._found = {key: found[places] for key, found in self._found.items()}
+        return part
 
 
 def fit_all(rows: LabelledRows, end: datetime, learning: Learning) -> Fits:

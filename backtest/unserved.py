@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from backtest.arms import InService, served
-from backtest.fits import Learning
-from backtest.periods import Period
+from backtest.fits import Scorer
 from contracts.training import Task
 from learning.rows import Floats
 from policies.bench_record import BenchRecord
@@ -19,7 +21,7 @@ class Alternatives:
     """Scores on the rows of one period, in their order."""
 
     challenger: Floats | None = None
-    """Of the blend that the last decision held back; NaN where it has no fit."""
+    """Of the blend that the last decision held back; NaN where it has no fit, or the bench recorded only a sample."""
     former: Floats | None = None
     """Of the champion that the last promotion replaced."""
 
@@ -40,20 +42,23 @@ class Unserved:
         """Leave this refit on the bench."""
         self._held = (members, shift)
 
-    def on(self, period: Period, said: BenchRecord, learning: Learning) -> Alternatives:
-        """Both on the period; `said` is what the members of the last refit say of it."""
-        return Alternatives(self._challenger(said, learning.task), self._of_former(period, learning))
+    def on(self, scorer: Scorer, said: BenchRecord, places: NDArray[np.int64], task: Task) -> Alternatives:
+        """Both on the rows of the scorer; `said` is what the members of the last refit say of those at `places`."""
+        return Alternatives(self._challenger(said, places, len(scorer), task), self._of_former(scorer, task))
 
-    def _challenger(self, said: BenchRecord, task: Task) -> Floats | None:
+    def _challenger(self, said: BenchRecord, places: NDArray[np.int64], rows: int, task: Task) -> Floats | None:
         if self._held is None:
             return None
         members, shift = self._held
-        return served(said.blended(members, task), shift, task)
+        found = served(said.blended(members, task), shift, task)
+        every = np.full((rows, *found.shape[1:]), np.nan)
+        every[places] = found
+        return every
 
-    def _of_former(self, period: Period, learning: Learning) -> Floats | None:
+    def _of_former(self, scorer: Scorer, task: Task) -> Floats | None:
         if self._former is None or not self._left:
             return None
         self._left -= 1
         service, shift = self._former
-        margin = service.margin(period.features, learning)
-        return None if margin is None else served(margin, shift, learning.task)
+        margin = service.margin(scorer, task)
+        return None if margin is None else served(margin, shift, task)

@@ -4,7 +4,7 @@ Bikes grow and change by the season, flights are hard to foretell, and bikes in 
 default policy plays all three in simulated time. The constants were chosen on the first half of each set's time; the
 second half is the proof. Differences carry intervals over blocks of days.
 
-    python -m bench.regret [--sets bikeshare,flights,stationary] [--halves first,second] [--json]
+    python -m bench.regret [--sets bikeshare,flights,stationary|generated] [--halves first,second] [--json]
 """
 
 import argparse
@@ -24,6 +24,7 @@ from backtest.arms import ARMS, HABITS, HOMEOSTAT
 from backtest.engine import Policy, run
 from backtest.periods import Table
 from bench.datasets import SETS, DataSet, load
+from bench.generated import SHAPES, generate
 from learning.rows import Floats, Times, microseconds
 from policies import metrics
 
@@ -31,6 +32,7 @@ HALVES = ("first", "second")
 METRICS = ("accuracy", "brier", "log_loss", "recall", "auc")
 _DAY = 86_400_000_000
 _DRAWS = 1000
+_TOLD = 20
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,14 @@ class Served:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", default=",".join(SETS), help="which sets, by commas (default all three)")
+    parser.add_argument("--sets", default=",".join(SETS), help="by commas, or 'generated' (default the three real ones)")
     parser.add_argument("--halves", default=",".join(HALVES), help="'first' ends each set in its middle (default both)")
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON object on the last line")
     asked = parser.parse_args()
-    names, halves = asked.sets.split(","), asked.halves.split(",")
-    if set(names) - set(SETS) or set(halves) - set(HALVES):
-        parser.error(f"the sets are {', '.join(SETS)}, the halves {', '.join(HALVES)}")
+    names = list(SHAPES) if asked.sets == "generated" else asked.sets.split(",")
+    halves = asked.halves.split(",")
+    if set(names) - {*SETS, *SHAPES} or set(halves) - set(HALVES):
+        parser.error(f"the sets are {', '.join((*SETS, *SHAPES))}, the halves {', '.join(HALVES)}")
     figures: dict[str, float] = {}
     with ProcessPoolExecutor(2) as pool:
         for found in pool.map(measure, names, [halves] * len(names)):
@@ -66,7 +69,9 @@ def main() -> None:
 def measure(name: str, halves: Sequence[str]) -> dict[str, float]:
     """Every figure of one set by its name; only the halves asked for are ever read."""
     began, found = time.monotonic(), dict[str, float]()
-    for half, served in zip(HALVES, play(load(name), only_first="second" not in halves), strict=False):
+    for half, served in zip(
+        HALVES, play(generate(name) if name in SHAPES else load(name), only_first="second" not in halves), strict=False
+    ):
         if half in halves:
             found |= {f"{name}.{half}.{key}": value for key, value in summary(served).items()}
     return found | {f"{name}.seconds": round(time.monotonic() - began, 1)}
@@ -88,7 +93,7 @@ def play(data: DataSet, policy: Policy | None = None, *, only_first: bool = Fals
             weeks=1,
         )
         parts[outcome.period.start >= data.middle].append(part)
-        _tell(data.name, outcome.period.end, part)
+        _tell(data.name, outcome.period.end, len(parts[False]) + len(parts[True]), part)
     yield _joined(parts[False], None)
     if parts[True]:
         yield _joined(parts[True], parts[False][-1] if parts[False] else None)
@@ -170,9 +175,10 @@ def report(names: Sequence[str], halves: Sequence[str], figures: dict[str, float
                 print(f"  {metric:<10}{mean:+.4f} [{low:+.4f}, {high:+.4f}]")
 
 
-def _tell(name: str, end: datetime, part: Served) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{name} {end:%Y-%m-%d} {part.promotions[HOMEOSTAT]} promotions ", end="", file=sys.stderr, flush=True)
+def _tell(name: str, end: datetime, played: int, part: Served) -> None:
+    """A line now and then, so that whoever waits sees how far it is."""
+    if played % _TOLD == 0:
+        print(f"{name} {end:%Y-%m-%d}: {played} weeks, {part.promotions[HOMEOSTAT]} promotions", file=sys.stderr, flush=True)
 
 
 def _machine() -> dict[str, str | int | None]:

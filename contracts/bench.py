@@ -51,19 +51,29 @@ class BenchPolicy(Declared):
     """The part of the record on which the blend is chosen."""
     selection_gain: float = Field(default=0.005, ge=0)
     """The first blend is left only for one whose log loss is lower by this share."""
+    overrules: tuple[Duration, ...] = (timedelta(weeks=8), timedelta(weeks=4), timedelta(weeks=2))
+    """Newest parts of the record that may overrule the selection, where the blend's gain on them is clear."""
+    overrule_t: float = Field(default=3.5, ge=0)
+    """Least day-block t of that gain; least gain is that of the selection times the root of how much shorter the part is."""
+    max_rows: int = Field(default=20_000, ge=1000)
+    """In a backtest: of a period with more rows, so many are scored by every member and recorded, the same for all."""
     recalibration: RecalibrationPolicy = Field(default_factory=RecalibrationPolicy)
 
 
 def shadow_recipe() -> Recipe:
-    """The recipe of the shadow bench unless the fleet file names one: six members, and the blends it chooses among."""
+    """The recipe of the shadow bench unless the fleet file names one: eight members, and the blends it chooses among."""
     return Recipe.model_validate(
         {
-            "members": ("30d", "90d", "365d", "all", "all/90d", "all+30d"),
+            "members": ("7d", "14d", "30d", "90d", "365d", "all", "all/90d", "all+30d"),
             "blends": {
                 "full": ("30d", "90d", "365d", "all", "all/90d", "all+30d"),
                 "long": ("365d", "all", "all/90d"),
                 "all": ("all",),
                 "weighted": ("all/90d",),
+                "recent": ("30d", "90d", "all/90d"),
+                "month": ("14d", "30d"),
+                "newest": ("7d",),
             },
+            "learner": {"rounds": 100, "learning_rate": 0.1, "max_rows": 200_000},
         }
     )

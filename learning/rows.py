@@ -13,6 +13,7 @@ Floats = NDArray[np.float64]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FRESH = timedelta(days=1) // _MICROSECOND
 
 
 def microseconds(moment: datetime) -> int:
@@ -46,10 +47,15 @@ class LabelledRows:
         return len(self.label)
 
     def within(self, horizon: Horizon, end: datetime) -> "LabelledRows":
-        """Rows with end - horizon <= event time < end; 'all' has no beginning."""
+        """Rows before `end`, as far back as the horizon says; 'all' has no beginning.
+
+        Where the newest labelled row is older than a day (late labels, a hole), the horizon is counted from there: 30 days
+        are 30 days of labels.
+        """
         keep = self.event_time < microseconds(end)
-        if isinstance(horizon, timedelta):
-            keep &= self.event_time >= microseconds(end) - horizon // _MICROSECOND
+        if isinstance(horizon, timedelta) and keep.any():
+            last = min(microseconds(end), int(self.event_time[keep].max()) + _FRESH)
+            keep &= self.event_time >= last - horizon // _MICROSECOND
         return self if keep.all() else self.chosen(keep)
 
     def chosen(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> "LabelledRows":

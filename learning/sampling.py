@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from learning.rows import LabelledRows
+from learning.rows import Floats, LabelledRows, Times
+
+Lots = NDArray[np.uint64]
 
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB), np.uint64(0x9E3779B97F4A7C15))
 
@@ -14,16 +16,18 @@ def sample(rows: LabelledRows, most: int) -> LabelledRows:
     Which ones depends on each row's time and features alone, through a hash: a row that is left out stays out while the
     table grows, so that two fits of neighbouring weeks differ by the new rows and not by the luck of the draw.
     """
-    if len(rows) <= most:
-        return rows
-    chosen = np.argsort(_hash(rows), kind="stable")[:most]
-    return rows.chosen(np.sort(chosen).astype(np.int64))
+    return rows if len(rows) <= most else rows.chosen(lowest(lots(rows.event_time, rows.features), most))
 
 
-def _hash(rows: LabelledRows) -> NDArray[np.uint64]:
-    """One number a row, shape (n,)."""
-    found = _mixed(rows.event_time.view(np.uint64))
-    for column in rows.features.T:
+def lowest(drawn: Lots, most: int) -> NDArray[np.int64]:
+    """Places of the rows with the lowest lots, in their order."""
+    return np.sort(np.argsort(drawn, kind="stable")[:most]).astype(np.int64)
+
+
+def lots(event_time: Times, features: Floats) -> Lots:
+    """A number for each row by its content, as if drawn by lot, shape (n,)."""
+    found = _mixed(event_time.view(np.uint64))
+    for column in features.T:
         bits = np.where(np.isnan(column), 0.5, column + 0.0).view(np.uint64)
         found = _mixed(found ^ bits)
     return found

@@ -16,11 +16,14 @@ from contracts.evaluation import GatePolicy, Judgement
 from contracts.training import Recipe, Task
 from policies.bench_record import BenchRecord, complete, microseconds, row_loss, span
 from policies.blend import linked
+from policies.blend_choice import blend_losses, choose
 from policies.gate import judge
 from policies.intake import weeks_between
 from policies.metrics import Floats
 from policies.paired import PairedScores
 from policies.recalibration import History, Recalibration, recalibration
+
+_BROKEN = 2.0
 
 
 @dataclass(frozen=True)
@@ -85,15 +88,17 @@ def advise(*, record: BenchRecord, now: datetime, champion: Champion | None, ble
     """The advice as of `now`; only labels that had arrived by then are read. `blend` is the one chosen before."""
     looked_at = record.is_known(now, now - reach(bench.policy))
     known = record.chosen(looked_at)
-    losses = blend_losses(known=known, now=now, bench=bench)
-    name = chosen_blend(losses=losses, present=blend, bench=bench)
-    members = bench.blends[name]
+    losses = blend_losses(known=known, since=now - bench.policy.selection, blends=bench.blends, task=bench.task)
+    choice = choose(losses=losses, present=blend, now=now, recipe=bench.recipe, policy=bench.policy, gate=bench.gate)
+    members = bench.blends[choice.blend]
     refit, ahead = _shifted(known, known.blended(members, bench.task), None, now, bench)
-    scores, within, reason = _paired(known, ahead, champion, now, bench)
+    scores, within, reason = _paired(known, ahead, champion, now=now, window=choice.evidence, bench=bench)
+    if scores is not None and champion is not None and _broken(known, ahead, bench):
+        scores, reason = None, "The world has just changed: in the newest period the blend itself said less than the base rate."
     return Advice(
-        blend=name,
+        blend=choice.blend,
         members=members,
-        losses=losses,
+        losses=losses.means if losses.enough(bench.gate) else {},
         scores=scores,
         places=np.flatnonzero(looked_at)[within],
         judgement=None if scores is None else _judged(scores, champion, now, bench),
@@ -101,31 +106,6 @@ def advise(*, record: BenchRecord, now: datetime, champion: Champion | None, ble
         refit=refit,
         recalibration=None if champion is None else _of_champion(known, champion, now, bench),
     )
-
-
-def blend_losses(*, known: BenchRecord, now: datetime, bench: Bench) -> dict[str, float]:
-    """Mean prequential loss of each blend over the selection, on rows that all of them scored; empty on too few rows."""
-    rows = known.newer(now - bench.policy.selection)
-    margins = {name: rows.blended(members, bench.task) for name, members in bench.blends.items()}
-    there = np.logical_and.reduce([complete(margin) for margin in margins.values()])
-    if there.sum() < bench.gate.min_rows or len(np.unique(rows.day[there])) < bench.gate.min_days:
-        return {}
-    return {
-        name: float(row_loss(rows.label[there], linked(margin[there], task=bench.task), bench.task).mean())
-        for name, margin in margins.items()
-    }
-
-
-def chosen_blend(*, losses: Mapping[str, float], present: str, bench: Bench) -> str:
-    """The best blend, where it beats the first by the declared share; a present choice stays while it is near the best."""
-    first = next(iter(bench.blends))
-    if not losses:
-        return present if present in bench.blends else first
-    best = min(losses, key=lambda name: losses[name])
-    near = losses[best] * (1 + bench.policy.selection_gain / 2)
-    if present in losses and losses[present] <= min(near, losses[first]):
-        return present
-    return best if losses[best] <= losses[first] * (1 - bench.policy.selection_gain) else first
 
 
 def _shifted(
@@ -159,12 +139,12 @@ def _of_champion(known: BenchRecord, champion: Champion, now: datetime, bench: B
 
 
 def _paired(
-    known: BenchRecord, ahead: Floats, champion: Champion | None, now: datetime, bench: Bench
+    known: BenchRecord, ahead: Floats, champion: Champion | None, *, now: datetime, window: timedelta, bench: Bench
 ) -> tuple[PairedScores | None, NDArray[np.bool_], str]:
     """Champion as served and blend on the rows of the evidence, and which these are; further back only where that holds too
     few rows.
     """
-    begin = now - bench.policy.evidence if champion is None else max(champion.promoted_at, now - bench.policy.evidence)
+    begin = now - window if champion is None else max(champion.promoted_at, now - window)
     floor = now - bench.policy.selection if champion is None else max(champion.promoted_at, now - bench.policy.selection)
     there = complete(ahead) & (complete(known.champion) if champion is not None else True)
     within = there & (known.event_time >= microseconds(begin))
@@ -179,8 +159,24 @@ def _paired(
     return PairedScores(day=rows.day, label=rows.label, champion=served, challenger=challenger, task=bench.task), within, ""
 
 
+def _broken(known: BenchRecord, ahead: Floats, bench: Bench) -> bool:
+    """Whether in the newest period of labels the blend lost twice its usual, and more than a constant that knew the mean before.
+
+    Then its refits learn from a mixture of two worlds: a promotion would be wasted, and hold up the next one.
+    """
+    there = complete(ahead)
+    rows, margin = known.chosen(there), ahead[there]
+    newest = rows.event_time >= rows.event_time.max(initial=0) - span(bench.policy.period)
+    if newest.all() or not newest.any():
+        return False
+    lost = row_loss(rows.label, linked(margin, task=bench.task), bench.task)
+    constant = _base(rows.label[~newest], margin[newest], bench.task)
+    knows_nothing = row_loss(rows.label[newest], constant, bench.task)
+    return bool(lost[newest].mean() > max(_BROKEN * lost[~newest].mean(), knows_nothing.mean()))
+
+
 def _base(label: Floats, like: Floats, task: Task) -> Floats:
-    """What stands in for a champion that isn't there yet: the mean label, or the classes' shares."""
+    """What is said without a model: the mean label, or the classes' shares."""
     if task is not Task.MULTICLASS:
         return np.full(like.shape, label.mean())
     count = np.bincount(label.astype(np.int64), minlength=like.shape[1])

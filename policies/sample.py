@@ -11,6 +11,7 @@ from policies.families import FAMILIES
 from policies.paired import Days, PairedScores
 
 _MOST = 1e9
+_NEARLY_ALL = 0.9
 _NOTHING = BlockMean(0.0, 0.0, 0)
 
 
@@ -65,7 +66,15 @@ class Sample:
         """Absolute margins of the guards that may decide, in the order of the metrics; those of other tasks fall away."""
         declared = {str(name): margin for name, margin in gate.margins.items()}
         names = [name for name in self.family.higher_is_better if name in declared and name != self.primary_name]
-        return {name: declared[name] * self._unit(name) for name in names if name not in gate.dry and name in self.found}
+        empty = {"recall"} if self._says_yes_to_all() else set()
+        left_out = {*gate.dry, *empty}
+        return {name: declared[name] * self._unit(name) for name in names if name not in left_out and name in self.found}
+
+    def _says_yes_to_all(self) -> bool:
+        """A champion that learned from one class has a recall that nobody could keep; its accuracy says enough."""
+        if self.family.task is not Task.BINARY or not len(self.rows):
+            return False
+        return float(np.mean(self.rows.champion >= self._threshold)) >= _NEARLY_ALL
 
     def _unit(self, metric: str) -> float:
         """What the margin of a metric is a share of: 1 in a classification, the champion's figure in a regression."""

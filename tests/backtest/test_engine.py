@@ -1,6 +1,7 @@
 """The backtest's engine, fitted for real on small tables that move."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -18,6 +19,7 @@ BEGIN = datetime(2023, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 WEEKS = 12
+FIELDS = ("event_time", "known_at", "features", "label")
 
 
 def policy(task: Task = Task.BINARY, classes: int = 2, **bench: object) -> Policy:
@@ -169,3 +171,23 @@ def test_other_tasks_are_served_and_recalibrated_in_their_own_shape(task: Task, 
 def test_an_empty_table_has_no_periods() -> None:
     empty = Table(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros(0), DAY, DAY)
     assert list(run(empty, policy())) == []
+
+
+def test_no_promotion_falls_into_the_watch_of_the_last_one() -> None:
+    """In the live loop its incident would still be open."""
+    told = {"resamples": 200, "refresh": {"log_loss_gain": 0, "brier_gain": 0, "t": 0}, "urgency": 0, "min_days": 5}
+    eager = replace(policy(), gate=GatePolicy.model_validate(told | {"newer_data": "1d"}))
+    short, long = (list(run(table(drift=False), replace(eager, watch=watch))) for watch in (14 * DAY, 90 * DAY))
+    assert (short[-1].promotions["homeostat"], long[-1].promotions["homeostat"]) == (2, 1)
+    assert ["watched" in (o.decision.held if o.decision else "") for o in (short[-1], long[-1])] == [False, True]
+
+
+def test_a_large_period_is_recorded_as_a_sample_and_served_whole() -> None:
+    chosen = policy(max_rows=1000)
+    source = table()
+    crowd = Table(*(np.repeat(getattr(source, name), 8, axis=0) for name in FIELDS), source.first_window, source.period)
+    outcome = next(run(changed(crowd, event_time=crowd.event_time + np.arange(len(crowd.label))), chosen))
+    assert len(outcome.scores["homeostat"]) == len(outcome.period) == 8 * 168
+    assert outcome.decision
+    assert outcome.decision.advice.scores is not None
+    assert len(outcome.decision.advice.scores) <= 1000

@@ -27,6 +27,13 @@ def test_a_window_is_half_open_and_all_has_no_beginning() -> None:
     assert len(hours(9).within(HOUR, NOON)) == 0
 
 
+def test_a_horizon_is_counted_from_the_newest_label_when_that_is_older_than_a_day() -> None:
+    """Labels come three weeks late, or the feed has a hole: the last hours of labels are still there to learn from."""
+    end = NOON + timedelta(days=21)
+    assert hours(48).within(timedelta(days=2), end).label.tolist() == list(range(23, 48))
+    assert len(hours(48).within(timedelta(days=2), NOON + 48 * HOUR)) == 48
+
+
 def test_a_window_longer_than_time_itself_is_everything() -> None:
     assert len(hours(9).within(timedelta(days=900_000), NOON + 9 * HOUR)) == 9
 

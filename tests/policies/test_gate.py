@@ -390,3 +390,16 @@ def test_t_weighs_days_by_their_rows() -> None:
 @pytest.mark.parametrize(("declared", "days", "least"), [(3.5, 14, 4.64), (3.5, 56, 3.72), (1.0, 14, 1.04), (0.0, 5, 0.0)])
 def test_few_days_need_a_steeper_t(declared: float, days: int, least: float) -> None:
     assert least_t(declared, days) == pytest.approx(least, abs=0.01)
+
+
+def test_a_champion_that_says_yes_to_all_does_not_keep_its_place_by_its_recall() -> None:
+    """It learned from one class; whoever tells the classes apart has a lower recall."""
+    rng = np.random.default_rng(3)
+    label = rng.integers(0, 2, 2800) * 1.0
+    told = np.where(rng.random(2800) < 0.85, label, 1 - label) * 0.7 + 0.15
+    sided = PairedScores(day=np.arange(2800) // 100, label=label, champion=np.full(2800, 0.9), challenger=told)
+    found = _judge(sided)
+    recall = found.metric("recall")
+    assert recall is not None
+    assert (recall.champion, recall.margin) == (1.0, None)
+    assert found.verdict is Verdict.PROMOTE

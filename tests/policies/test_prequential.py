@@ -11,7 +11,7 @@ from contracts.evaluation import GateKind, GatePolicy, Verdict
 from contracts.training import Task
 from policies.bench_record import BenchRecord, microseconds
 from policies.blend import linked
-from policies.prequential import Advice, Bench, Champion, advise, chosen_blend
+from policies.prequential import Advice, Bench, Champion, advise
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -70,18 +70,6 @@ def test_short_horizons_that_do_not_earn_their_place_are_dropped() -> None:
     found = advice(record(noise=short, champion=0.0), champion())
     assert found.blend != "full"
     assert not set(short) & set(found.members)
-
-
-def test_the_first_blend_is_left_for_a_real_gain_only() -> None:
-    assert chosen_blend(losses={"full": 1.0, "long": 0.996, "all": 1.1, "weighted": 1.2}, present="full", bench=BENCH) == "full"
-    assert chosen_blend(losses={"full": 1.0, "long": 0.994, "all": 1.1, "weighted": 1.2}, present="full", bench=BENCH) == "long"
-
-
-def test_a_choice_stays_while_it_is_near_the_best_and_goes_when_it_is_not() -> None:
-    near = {"full": 1.0, "long": 0.990, "all": 0.992, "weighted": 1.2}
-    assert chosen_blend(losses=near, present="all", bench=BENCH) == "all"
-    assert chosen_blend(losses=near | {"all": 0.999}, present="all", bench=BENCH) == "long"
-    assert chosen_blend(losses={}, present="all", bench=BENCH) == "all"
 
 
 def test_few_rows_a_week_widen_the_evidence() -> None:
