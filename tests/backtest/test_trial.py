@@ -166,11 +166,11 @@ async def test_what_is_missing_on_the_command_line_is_named(tmp_path: Path) -> N
 POLICIES = {
     "training: {recipe: {horizons: [30d]}}\nserving: {costs: {false_positive: 1, false_negative: 3}}\n": (1, 0.25),
     "version: 1\ndefaults: {team: a, cost_center: b}\nendpoints:\n  one:\n    data: {table: t, features: [x], label: y}\n": (
-        6,
+        8,
         0.5,
     ),
-    "training: {recipe: {learner: {rounds: 9}}}\n": (6, 0.5),
-    "gate: {primary: brier}\n": (6, 0.5),
+    "training: {recipe: {learner: {rounds: 9}}}\n": (8, 0.5),
+    "gate: {primary: brier}\n": (8, 0.5),
 }
 
 

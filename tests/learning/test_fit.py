@@ -93,7 +93,7 @@ def test_one_class_alone_is_unfit_and_says_so(task: Task, label: float, reason: 
 
 def test_no_rows_and_too_few_rows_are_unfit() -> None:
     with pytest.raises(Unfit, match="0 labelled rows"):
-        fit_member(MemberRecipe(horizon=DAY), rows(), end=END + 9 * DAY, learner=QUICK)
+        fit_member(MemberRecipe(horizon=DAY), rows().chosen(np.zeros(600, dtype=np.bool_)), end=END, learner=QUICK)
 
 
 def test_constant_and_empty_columns_are_no_error() -> None:
