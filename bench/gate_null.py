@@ -17,6 +17,7 @@ chain of weeks rise and fall together. Flights have a tenth of the weeks of bike
 """
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ GATE = GatePolicy(resamples=200)
 _WEEK, _HELD_OUT, _MONTH, _QUARTER = 7, 14, 30, 90
 _WRONG = 0.05
 _DAY_US = 86_400_000_000
+_ROUNDING = 1e-9
 _SETTINGS = {
     "objective": "binary",
     "learning_rate": 0.08,
@@ -151,17 +153,17 @@ def _share(flags: Sequence[bool]) -> float:
 
 
 def _upper(looks: Sequence[Looked]) -> float:
-    """Clopper and Pearson's bound on as many independent looks as the chains are worth."""
+    """Clopper and Pearson's bound on as many independent looks as the chains are worth; without a promotion, on one a chain."""
     chains = sorted({look.chain for look in looks})
     count = np.array([sum(look.promoted for look in looks if look.chain == chain) for chain in chains], dtype=np.float64)
     size = np.array([sum(look.chain == chain for look in looks) for chain in chains], dtype=np.float64)
     rate = count.sum() / size.sum()
-    of = float(size.sum())
+    of = float(len(chains)) if rate in {0, 1} else float(size.sum())
     if 0 < rate < 1 and len(chains) > 1:
         spread = float(((count - rate * size) ** 2).sum()) * len(chains) / (len(chains) - 1)
         of = min(of, of * of * rate * (1 - rate) / spread)
     trials = max(1, int(of))
-    return clopper_upper(round(rate * trials), trials)
+    return clopper_upper(math.ceil(rate * trials - _ROUNDING), trials)
 
 
 def clopper_upper(count: int, of: int, level: float = 0.025) -> float:
