@@ -67,7 +67,13 @@ def test_an_incident_that_judged_nothing_cools_nothing() -> None:
     policy = IntakePolicy(cool_down=timedelta(days=30))
     for outcome in Outcome:
         end = intake.cool_down_end(outcome=outcome, as_of=NOW, policy=policy, present=None)
-        judged = outcome not in (Outcome.FAILED, Outcome.CANCELLED, Outcome.SHORT_OF_DATA, Outcome.RECALIBRATED)
+        judged = outcome not in (
+            Outcome.FAILED,
+            Outcome.CANCELLED,
+            Outcome.SHORT_OF_DATA,
+            Outcome.BROKEN_DATA,
+            Outcome.RECALIBRATED,
+        )
         assert end == (NOW + timedelta(days=30) if judged else None)
 
 
