@@ -12,17 +12,16 @@ from typing import Final
 from pydantic import BaseModel
 
 from contracts.bench import Judging
-from contracts.fleet import EndpointPolicy, Fleet
+from contracts.fleet import Fleet
 from runtime.declared_file import DeclaredFileError, Mistaken, document_of, parsed
 from runtime.fleet_schema import render
 from runtime.fleet_yaml import Document, Problem, Unreadable
 
-_AHEAD: Final = (
-    ("training", "judging"),
+_OF_THE_BENCH: Final = (
     ("training", "bench"),
     ("training", "recipe", "blends"),
 )
-"""Fields whose words are settled and which the running loop does not carry out yet: taken in silence, they would mislead."""
+"""Fields that only the shadow bench reads: taken in silence where it doesn't judge, they would mislead."""
 
 
 class FleetFileError(DeclaredFileError):
@@ -43,25 +42,21 @@ def load(path: Path) -> Fleet:
         raise FleetFileError(path, [error.problem]) from None
     except Mistaken as error:
         raise FleetFileError(path, error.problems) from None
-    if problems := list(_ahead(document, fleet)):
+    if problems := list(_without_the_bench(document, fleet)):
         raise FleetFileError(path, problems)
     return fleet
 
 
-def _ahead(document: Document, fleet: Fleet) -> Iterator[Problem]:
-    """Whatever asks for more than the loop does today."""
+def _without_the_bench(document: Document, fleet: Fleet) -> Iterator[Problem]:
+    """Whatever the bench is told by endpoints that are not judged by it."""
     for endpoint, policy in fleet.endpoints.items():
-        for field in _AHEAD:
-            if _asks(policy, field):
+        if policy.training.judging is Judging.SHADOW:
+            continue
+        for field in _OF_THE_BENCH:
+            if _differs(policy, field):
                 path, node, line = document.locate(("endpoints", endpoint, *field))
-                yield Problem(line, document.shown(path, node), "is not carried out by the loop yet; leave it out")
-
-
-def _asks(policy: EndpointPolicy, field: Sequence[str]) -> bool:
-    """Whether the field has another value than its default; the shadow bench's own recipe brings its blends along."""
-    if field[-1] == "blends" and policy.training.judging is Judging.SHADOW:
-        return False
-    return _differs(policy, field)
+                said = "counts only with `training.judging: shadow`; declare that, or leave it out"
+                yield Problem(line, document.shown(path, node), said)
 
 
 def _differs(policy: BaseModel, field: Sequence[str]) -> bool:

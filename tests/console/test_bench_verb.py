@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 from temporalio.client import Client
 
 from console import schedules
@@ -17,7 +16,6 @@ from contracts.ids import bench_id
 from contracts.training import Tags
 from platforms.local.files import key_folder, make_folder, write_contract
 from platforms.local.tagged import TAGS, Tagged
-from runtime import fleet_file
 from runtime.settings import MAIN_QUEUE, Settings
 from tests.console.conftest import Run
 from tests.console.test_apply_verb import POLICY, working
@@ -26,11 +24,6 @@ from tests.fakes import World, fake_platform
 from tests.stories import a_policy, workers
 
 SHADOWED: dict[str, Any] = {**POLICY, "training": {"judging": "shadow"}}
-
-
-@pytest.fixture(autouse=True)
-def carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet_file, "_AHEAD", (), raising=False)
 
 
 async def benches(run: Run, *words: str) -> dict[str, str]:

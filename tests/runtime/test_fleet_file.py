@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.bench import Judging
 from contracts.fleet import EndpointPolicy, Fleet
 from runtime import fleet_file
 from runtime.fleet_file import FleetFileError, load
@@ -262,17 +263,24 @@ def test_no_value_brings_anything_but_a_fleet_file_error(
         load(path)
 
 
-@pytest.mark.parametrize(
-    ("section", "field"),
-    [
-        ("training: {judging: shadow}", "training.judging"),
-        ("training: {bench: {period: 14d}}", "training.bench"),
-        ("training: {recipe: {horizons: [30d, all], blends: {long: [all]}}}", "training.recipe.blends"),
-    ],
-)
-def test_what_the_loop_does_not_carry_out_yet_is_refused_not_ignored(tmp_path: Path, section: str, field: str) -> None:
-    said = problems(tmp_path, f"{GOOD}    {section}\n")
-    assert said == [f"7: endpoints.bikes.{field}: is not carried out by the loop yet; leave it out"]
+BENCH_WORDS = [
+    ("bench: {period: 14d}", "bench"),
+    ("recipe: {horizons: [30d, all], blends: {long: [all]}}", "recipe.blends"),
+]
+
+
+@pytest.mark.parametrize(("words", "field"), BENCH_WORDS)
+def test_what_only_the_bench_reads_is_refused_where_it_does_not_judge(tmp_path: Path, words: str, field: str) -> None:
+    said = problems(tmp_path, f"{GOOD}    training: {{{words}}}\n")
+    assert said == [
+        f"7: endpoints.bikes.training.{field}: counts only with `training.judging: shadow`; declare that, or leave it out"
+    ]
+
+
+@pytest.mark.parametrize("words", ["", *(f", {words}" for words, _ in BENCH_WORDS)], ids=["its own", "bench", "blends"])
+def test_the_shadow_bench_can_be_asked_for_with_all_its_words(tmp_path: Path, words: str) -> None:
+    fleet = loaded(tmp_path, f"{GOOD}    training: {{judging: shadow{words}}}\n")
+    assert fleet.endpoints["bikes"].training.judging is Judging.SHADOW
 
 
 def test_a_primary_metric_of_another_task_is_refused_where_it_is_declared(tmp_path: Path) -> None:
