@@ -9,10 +9,12 @@ from console.exits import Exit, Refused
 from console.inputs import contract, endpoint_name
 from console.screen import Answer, lines, utc
 from console.temporal import lifecycle_status
+from contracts.bench import Judging
 from contracts.coverage import LabelDelay
 from contracts.fleet import EndpointPolicy
 from contracts.snapshot import Coverage, TakeSnapshot
 from contracts.training import Tags
+from policies.bench_turns import horizons
 
 _FLAGS = {"as_of": "--as-of"}
 _DAY = timedelta(days=1)
@@ -32,6 +34,7 @@ async def coverage(call: Call) -> Answer:
 
 def _look(call: Call, endpoint: str, policy: EndpointPolicy) -> tuple[TakeSnapshot, Coverage]:
     features, recipe, now = call.platform.features, policy.training.recipe, datetime.now(UTC)
+    bench = policy.training.judging is Judging.SHADOW
     request = contract(
         TakeSnapshot,
         _FLAGS,
@@ -39,7 +42,7 @@ def _look(call: Call, endpoint: str, policy: EndpointPolicy) -> tuple[TakeSnapsh
         endpoint=endpoint,
         data=policy.data,
         as_of=call.given.as_of or min(features.watermark(policy.data) or now, now),
-        horizons=tuple(member.horizon for member in recipe.blended),
+        horizons=horizons(policy) if bench else tuple(member.horizon for member in recipe.blended),
         holdout=policy.gate.holdout,
         tags=Tags(endpoint=endpoint, incident="none", team=policy.team, cost_center=policy.cost_center),
         categorical=recipe.learner.categorical,

@@ -24,9 +24,14 @@ def bench_of(policy: EndpointPolicy) -> Bench:
 
 
 def horizons(policy: EndpointPolicy) -> tuple[Horizon, ...]:
-    """What a snapshot has to reach back to: the members' own horizons, and the rows of the record whose labels are joined."""
-    training = policy.training
-    return (*(member.horizon for member in training.recipe.blended), reach(training.bench))
+    """What a snapshot has to reach back to: the members' own horizons, and the rows of the record whose labels are joined.
+
+    Coverage is held against the shortest of them. A member of 7 days can never hold `coverage.min_days` of 20: its own record
+    says what it is worth, so that it isn't asked here.
+    """
+    training, days = policy.training, timedelta(days=policy.data.coverage.min_days)
+    members = (member.horizon for member in training.recipe.blended)
+    return (*(horizon for horizon in members if horizon == "all" or horizon >= days), reach(training.bench))
 
 
 def settings_digest(policy: EndpointPolicy) -> str:

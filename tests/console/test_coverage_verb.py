@@ -46,3 +46,14 @@ async def test_a_broken_column_is_named_before_any_alarm(
     assert early.data["verdict"] == "sufficient"
     assert wrong.exit == Exit.USAGE
     assert "--as-of" in wrong.err
+
+
+async def test_the_bench_with_its_own_members_is_held_to_a_window_that_can_hold_the_days_asked_for(
+    temporal_env: WorkflowEnvironment, task_queue: str, home: Path, run: Run
+) -> None:
+    LocalFeatureStore(home).append("bikes", hourly(60))
+    policy = a_policy(data=POLICY.data.model_dump(mode="json"), training={"judging": "shadow"})
+    async with running_loop(temporal_env, World(), task_queue, policy) as loop:
+        ran = await run("coverage", loop.world.endpoint, "--json")
+    assert policy.data.coverage.min_days > 7, "which no member of 7 days can hold"
+    assert (ran.exit, ran.data["verdict"], ran.data["rows"]) == (Exit.DONE, "sufficient", 697)
