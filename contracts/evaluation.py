@@ -184,7 +184,8 @@ class Evidence(Contract):
     replay_labelled: int
     compared: Window
     """Part of the holdout that neither model was trained on."""
-    champion: Sha256 | None
+    champion: Sha256 | None = None
+    """None for a first champion, which is held against a baseline. Records leave out what is None."""
     challenger: Sha256
     refit: Sha256 | None = None
 
