@@ -1,7 +1,7 @@
 """The fits of one moment: every member of the recipe and of the habits, each distinct one made once."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -71,13 +71,18 @@ class Scorer:
 
 
 def fit_all(rows: LabelledRows, end: datetime, learning: Learning) -> Fits:
-    """Fit every member as of `end`, two side by side. Members with the same rows and weights share a fit."""
+    """Fit every member as of `end`, two side by side, the longest first. Members with the same rows and weights share a fit."""
     plain = {_key(member, rows, end): _unboosted(member) for member in learning.members}
+    boosted = [member for member in learning.members if member.boost is not None]
+    begun = {_key(member, rows, end) for member in boosted}
+    longest_first = sorted(plain, key=lambda key: (key in begun, key[0]), reverse=True)
     with ThreadPoolExecutor(_THREADS) as pool:
-        texts = dict(zip(plain, pool.map(lambda member: _text(member, rows, end, learning, None), plain.values()), strict=True))
-        boosted = [member for member in learning.members if member.boost is not None]
-        more = pool.map(lambda member: _text(member, rows, end, learning, texts[_key(member, rows, end)]), boosted)
-        found = dict(zip((member.name for member in boosted), more, strict=True))
+        first = {key: pool.submit(_text, plain[key], rows, end, learning, None) for key in longest_first}
+        more = {
+            member.name: pool.submit(_boosted, member, rows, end, learning, first[_key(member, rows, end)]) for member in boosted
+        }
+    texts = {key: future.result() for key, future in first.items()}
+    found = {name: future.result() for name, future in more.items()}
     return _loaded({member.name: found.get(member.name, texts[_key(member, rows, end)]) for member in learning.members})
 
 
@@ -88,6 +93,13 @@ def _key(member: MemberRecipe, rows: LabelledRows, end: datetime) -> tuple[int, 
 
 def _unboosted(member: MemberRecipe) -> MemberRecipe:
     return member.model_copy(update={"boost": None})
+
+
+def _boosted(
+    member: MemberRecipe, rows: LabelledRows, end: datetime, learning: Learning, begun: "Future[str | Unfit]"
+) -> str | Unfit:
+    """The first rounds stand before it in the pool, so that what it waits for is under way at least."""
+    return _text(member, rows, end, learning, begun.result())
 
 
 def _text(member: MemberRecipe, rows: LabelledRows, end: datetime, learning: Learning, begun: str | Unfit | None) -> str | Unfit:

@@ -74,6 +74,6 @@ def shadow_recipe() -> Recipe:
                 "month": ("14d", "30d"),
                 "newest": ("7d",),
             },
-            "learner": {"rounds": 100, "learning_rate": 0.1, "max_rows": 200_000},
+            "learner": {"rounds": 100, "learning_rate": 0.1, "max_rows": 100_000},
         }
     )
