@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,11 @@ from contracts.evaluation import Evidence
 from contracts.snapshot import DataPolicy, Snapshot, Window
 from platforms.errors import Corrupt, NotFound, Unavailable
 from platforms.ports import Platform, Rows
+from policies.families import FAMILIES
+from policies.paired import PairedScores
+
+LEARNED = timedelta(days=90)
+"""So much of the training rows is shown."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class ReportRows:
     """Columns of `features`."""
     categorical: frozenset[str] = frozenset()
     training: Rows | None = None
-    """What the judged fit may have learned from."""
+    """The newest of what the judged fit may have learned from."""
     holdout: Rows | None = None
     replay: Rows | None = None
     lacking: tuple[str, ...] = ()
@@ -61,8 +66,8 @@ def gathered(
             lacking.append(f"The features of the {what} can't be shown: {error}")
             return None
 
-    learned = Window(start=snapshot.window.start, end=max(snapshot.window.start, snapshot.cut))
     store, traffic, compared = platform.features, platform.traffic, evidence.compared
+    learned = _newest(snapshot, min(snapshot.cut, compared.start))
     training = had("training rows", lambda: store.rows(snapshot.dataset, data, learned))
     holdout = had("compared rows", lambda: store.rows(snapshot.dataset, data, compared))
     replay = had("replayed requests", lambda: traffic.replay(endpoint, data, compared, known_at=snapshot.as_of))
@@ -74,6 +79,28 @@ def gathered(
         replay=replay and _aligned(replay, _ids(predictions, "replay")),
         lacking=tuple(lacking),
     )
+
+
+def _newest(snapshot: Snapshot, end: datetime) -> Window:
+    """The last rows before the comparison: of a long window all would be more than a page needs to hold."""
+    end = max(snapshot.window.start, end)
+    return Window(start=max(snapshot.window.start, end - LEARNED), end=end)
+
+
+def by_period(part: PairedScores, primary: str, period: timedelta, end: datetime) -> list[BenchPeriod]:
+    """The record that a verdict of the shadow bench rests on: champion and blend, period by period back from `end`."""
+    rows, loss = part.labelled(), FAMILIES[part.task].row_loss[primary]
+    champion, blend = loss(rows.label, rows.champion), loss(rows.label, rows.challenger)
+    days = max(1, round(period / timedelta(days=1)))
+    last = (end - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(days=1)
+    back = (last - rows.day) // days
+    found = []
+    for n in sorted(set(back.tolist()), reverse=True):
+        there = back == n
+        start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=int(last - (n + 1) * days + 1))
+        means = {"champion": float(champion[there].mean()), "blend": float(blend[there].mean())}
+        found.append(BenchPeriod(start=start, rows=int(there.sum()), loss=means))
+    return found
 
 
 def _ids(predictions: bytes, part: str) -> NDArray[np.str_]:

@@ -3,6 +3,7 @@
 from temporalio import activity
 
 from activities import diagnostics
+from activities.diagnostic_rows import BenchPeriod, ReportRows, by_period, gathered
 from activities.failures import translated
 from activities.predictions import Predictions, Scores, decode
 from contracts.evaluation import JudgeEvidence, Judgement, Verdict
@@ -13,16 +14,19 @@ from policies import gate, refit
 
 class GateActivities:
     def __init__(self, platform: Platform) -> None:
+        self._platform = platform
         self._evidence = platform.evidence
 
     @activity.defn
     @translated
     def judge_evidence(self, request: JudgeEvidence) -> Judgement:
-        predictions = decode(self._evidence.read(request.evidence.uri), request.task)
+        content = self._evidence.read(request.evidence.uri)
+        predictions = decode(content, request.task)
         judgement = judged(request, predictions)
-        return judgement.model_copy(update={"report_uri": self._report(request, judgement, predictions)})
+        return judgement.model_copy(update={"report_uri": self._report(request, judgement, predictions, content)})
 
-    def _report(self, request: JudgeEvidence, judgement: Judgement, predictions: Predictions) -> str:
+    def _report(self, request: JudgeEvidence, judgement: Judgement, predictions: Predictions, content: bytes) -> str:
+        rows, bench = self._beside(request, judgement, predictions, content)
         pages = diagnostics.render(
             judgement=judgement,
             evidence=request.evidence,
@@ -35,6 +39,9 @@ class GateActivities:
             threshold=request.threshold,
             classes=request.classes,
             notes=request.notes,
+            rows=rows,
+            bench=bench,
+            lineage=request.report.lineage if request.report else None,
         )
         mark = request.evidence.digest[:16]
         uris = {
@@ -42,6 +49,26 @@ class GateActivities:
             for name, content in pages.items()
         }
         return self._evidence.link(uris["report.html"])
+
+    def _beside(
+        self, request: JudgeEvidence, judgement: Judgement, predictions: Predictions, content: bytes
+    ) -> tuple[ReportRows | None, list[BenchPeriod]]:
+        """The rows' features, and the bench's record where it judged."""
+        on = request.report
+        if on is None:
+            return None, []
+        rows = gathered(
+            self._platform,
+            endpoint=request.endpoint,
+            data=on.data,
+            snapshot=request.snapshot,
+            evidence=request.evidence,
+            predictions=content,
+            categorical=on.categorical,
+        )
+        if on.period is None:
+            return rows, []
+        return rows, by_period(predictions.holdout, judgement.primary, on.period, request.snapshot.as_of)
 
 
 def judged(request: JudgeEvidence, predictions: Predictions) -> Judgement:

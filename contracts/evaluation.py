@@ -200,6 +200,17 @@ class RefitReport(Contract):
     sentence: str
 
 
+class ReportOn(Contract):
+    """What the report shows beside the verdict; the verdict itself needs none of it."""
+
+    data: DataPolicy
+    """Where the rows' features come from."""
+    categorical: tuple[str, ...] = ()
+    period: Duration | None = None
+    """Of the shadow bench, where it judged: the record is shown by such periods."""
+    lineage: dict[str, str] = Field(default_factory=dict)
+
+
 class JudgeEvidence(Contract):
     """Ask the gate for its verdict."""
 
@@ -226,6 +237,8 @@ class JudgeEvidence(Contract):
     """Comparisons at the strict gate with the present champion, this one with them."""
     notes: tuple[str, ...] = ()
     """What else a reader of the report should know of the window."""
+    report: ReportOn | None = None
+    """None in requests of old."""
 
 
 class Judgement(Contract):

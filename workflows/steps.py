@@ -39,6 +39,7 @@ from contracts.snapshot import Snapshot, TakeSnapshot
 from contracts.training import Challenger, ModelCard, Purpose, Recipe, Tags, Task, TrainChallenger
 from policies.bench_turns import horizons
 from workflows import options
+from workflows.report_page import report_on
 
 
 @dataclass(frozen=True)
@@ -180,9 +181,10 @@ class Steps:
             classes=self._policy.data.classes,
             slices=self._policy.data.slices,
             notes=self.notes,
+            report=report_on(self._policy, self.recipe),
             alarms=tuple(f"{a.kind.value} from {a.source}: {a.message}"[:300] for a in self._request.alarms[:20]),
         )
-        self.keep("judge", request, apart={"snapshot", "evidence"})
+        self.keep("judge", request, apart={"snapshot", "evidence", "report"})
         return await workflow.execute_activity_method(
             GateActivities.judge_evidence, request, summary="verdict", **options.JUDGEMENT
         )

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from activities.diagnostic_figure import compact
+from activities.diagnostic_rows import by_period
 from activities.diagnostics import render
 from contracts.evaluation import Evidence, GatePolicy, Judgement, RefitReport, Verdict
 from contracts.snapshot import Coverage, Snapshot, Window
 from contracts.training import DatasetRef, Task
 from policies.gate import judge
+from policies.metrics import log_loss
 from policies.paired import PairedScores
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -230,3 +232,12 @@ def test_a_regression_of_large_numbers_is_drawn_with_short_labels_and_its_errors
 )
 def test_large_numbers_are_written_short(value: float, text: str) -> None:
     assert compact(value) == text
+
+
+def test_the_benchs_record_is_cut_into_its_periods_counted_back_from_the_verdict() -> None:
+    end = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=20_013, hours=5)
+    periods = by_period(PAIR, "log_loss", timedelta(days=7), end)
+    assert [(f"{p.start:%Y-%m-%d}", p.rows) for p in periods] == [("2024-10-04", 203), ("2024-10-11", 197)]
+    weighted = sum(p.rows * p.loss["blend"] for p in periods) / 400
+    assert weighted == pytest.approx(log_loss(PAIR.label, PAIR.challenger))
+    assert all(p.loss["blend"] < p.loss["champion"] for p in periods)

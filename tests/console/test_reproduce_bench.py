@@ -67,3 +67,12 @@ async def test_a_record_of_the_bench_that_was_changed_differs_and_one_that_is_pr
         part.unlink()
     pruned = await run("reproduce", PROMOTED, "--json")
     assert (pruned.data["outcome"], standing(pruned, "scores")["bench's record"]) == ("unchecked", "unchecked")
+
+
+async def test_the_page_shows_features_and_the_record_that_the_verdict_rests_on(place: Path) -> None:
+    text = next(iter((place / "evidence").rglob("*report.html"))).read_text()
+    assert 'id="bench"' in text
+    assert "the shadow bench&#39;s record" in text
+    assert "were not at hand" not in text
+    assert text.count('data-name="training rows"') >= 4
+    assert len(text) < 1_000_000

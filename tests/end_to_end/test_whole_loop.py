@@ -71,6 +71,7 @@ def _check_links(system: System, diagnostics: str, workflow_id: str, page: str) 
     """What the notice links to opens: the report with its verdict and the replayed requests, and the workflow in the UI."""
     report = _open(diagnostics)
     assert "promote" in report
+    assert "were not at hand" not in report
     judgement = system.remediation("approved")
     assert judgement is not None
     assert judgement.judgement is not None
