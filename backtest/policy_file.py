@@ -11,7 +11,7 @@ from backtest.engine import Policy
 from contracts.base import Declared, EndpointName
 from contracts.bench import shadow_recipe
 from contracts.evaluation import PROPER_SCORES, GatePolicy
-from contracts.fleet import IntakePolicy, TrainingPolicy
+from contracts.fleet import Directory, IntakePolicy, Tier, TrainingPolicy
 from contracts.monitor import MonitorPolicy
 from contracts.review import ReviewPolicy
 from contracts.rollout import RolloutPolicy, ServingPolicy
@@ -48,6 +48,7 @@ class TriedPolicy(Declared):
     intake: IntakePolicy = Field(default_factory=IntakePolicy)
     serving: ServingPolicy = Field(default_factory=ServingPolicy)
     team: str | None = None
+    tier: Tier | None = None
     cost_center: str | None = None
     data: DataPolicy | None = None
     review: ReviewPolicy | None = None
@@ -55,7 +56,7 @@ class TriedPolicy(Declared):
     monitor: MonitorPolicy | None = None
 
 
-class _TriedFleet(Declared):
+class _TriedFleet(Directory):
     version: Literal[1] = 1
     endpoints: dict[EndpointName, TriedPolicy] = Field(min_length=1, max_length=1)
 

@@ -4,12 +4,14 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from contracts.base import Declared, Duration, EndpointName
 from contracts.bench import BenchPolicy, Judging, shadow_recipe
 from contracts.evaluation import GatePolicy
 from contracts.monitor import MonitorPolicy
+from contracts.notices import Channel
+from contracts.people import Issuer, Name, Person
 from contracts.review import ReviewPolicy
 from contracts.rollout import RolloutPolicy, ServingPolicy
 from contracts.snapshot import DataPolicy
@@ -70,6 +72,14 @@ class Mode(StrEnum):
     """Decided and recorded, and nothing done: nobody is asked, nothing is deployed. A rollback by hand still acts."""
 
 
+class Tier(StrEnum):
+    """What a wrong change of the endpoint would mean."""
+
+    STANDARD = "standard"
+    CRITICAL = "critical"
+    """A person is asked before every promotion, unless `review.also_ask` says otherwise."""
+
+
 _COOL_DOWN_WITH_THE_BENCH = timedelta(days=1)
 
 
@@ -79,6 +89,7 @@ class EndpointPolicy(Declared):
     team: str = Field(min_length=1, max_length=100)
     cost_center: str = Field(min_length=1, max_length=100)
     mode: Mode = Mode.ACT
+    tier: Tier = Tier.STANDARD
     data: DataPolicy
     training: TrainingPolicy = Field(default_factory=TrainingPolicy)
     gate: GatePolicy = Field(default_factory=GatePolicy)
@@ -112,8 +123,40 @@ class EndpointPolicy(Declared):
         return self
 
 
-class Fleet(Declared):
+class Directory(Declared):
+    """What the file says once for all endpoints: the people, and the ways to know and to reach them."""
+
+    people: dict[Name, Person] = Field(default_factory=dict, max_length=500)
+    """By the name under which they decide."""
+    groups: dict[Name, tuple[Name, ...]] = Field(default_factory=dict, max_length=200)
+    """Names of people; listed elsewhere as `group:NAME`."""
+    issuers: dict[Name, Issuer] = Field(default_factory=dict, max_length=20)
+    channels: dict[Name, Channel] = Field(default_factory=dict, max_length=50)
+
+    def laid_into(self, review: ReviewPolicy) -> ReviewPolicy:
+        """The policy of one endpoint with all that is declared for all; what it says itself wins."""
+        return review.model_copy(
+            update={
+                "people": {**self.people, **review.people},
+                "groups": {**self.groups, **review.groups},
+                "issuers": {**self.issuers, **review.issuers},
+                "reach": {**self.channels, **review.reach},
+            }
+        )
+
+
+class Fleet(Directory):
     """The whole file."""
 
     version: Literal[1]
     endpoints: dict[EndpointName, EndpointPolicy] = Field(min_length=1)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _directory_in_every_review(cls, data: Any, read: ModelWrapValidatorHandler["Fleet"]) -> "Fleet":  # noqa: ANN401 - a pydantic wrap-validator sees raw input
+        """A running loop knows its endpoint's policy alone."""
+        fleet = read(data)
+        policies = {
+            name: policy.model_copy(update={"review": fleet.laid_into(policy.review)}) for name, policy in fleet.endpoints.items()
+        }
+        return fleet.model_copy(update={"endpoints": policies})

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel
+from yaml.nodes import Node
 
 from contracts.bench import Judging
 from contracts.fleet import Fleet
+from policies.review_mistakes import Place, mistakes
 from runtime.declared_file import DeclaredFileError, Mistaken, document_of, parsed
 from runtime.fleet_schema import render
 from runtime.fleet_yaml import Document, Problem, Unreadable
@@ -22,6 +24,25 @@ _OF_THE_BENCH: Final = (
     ("training", "recipe", "blends"),
 )
 """Fields that only the shadow bench reads: taken in silence where it doesn't judge, they would mislead."""
+
+
+_AHEAD: Final = (
+    ("review", "also_ask"),
+    ("review", "quorum"),
+    ("review", "four_eyes"),
+    ("review", "reminders"),
+    ("review", "escalate"),
+    ("review", "quiet_hours"),
+    ("review", "delegations"),
+    ("review", "unverified"),
+    ("review", "recheck_every"),
+    ("review", "stale_after"),
+    ("review", "channels"),
+    ("tier",),
+)
+"""Fields that the loop doesn't carry out yet."""
+_AT_THE_TOP: Final = {"people": "people", "groups": "groups", "issuers": "issuers", "reach": "channels"}
+"""Where an endpoint's review has it, and what the top of the file calls it."""
 
 
 class FleetFileError(DeclaredFileError):
@@ -42,7 +63,7 @@ def load(path: Path) -> Fleet:
         raise FleetFileError(path, [error.problem]) from None
     except Mistaken as error:
         raise FleetFileError(path, error.problems) from None
-    if problems := list(_without_the_bench(document, fleet)):
+    if problems := [*_without_the_bench(document, fleet), *_ahead(document, fleet), *_misnamed(document, fleet)]:
         raise FleetFileError(path, problems)
     return fleet
 
@@ -57,6 +78,33 @@ def _without_the_bench(document: Document, fleet: Fleet) -> Iterator[Problem]:
                 path, node, line = document.locate(("endpoints", endpoint, *field))
                 said = "counts only with `training.judging: shadow`; declare that, or leave it out"
                 yield Problem(line, document.shown(path, node), said)
+
+
+def _ahead(document: Document, fleet: Fleet) -> Iterator[Problem]:
+    for endpoint, policy in fleet.endpoints.items():
+        for field in _AHEAD:
+            if _differs(policy, field):
+                path, node, line = document.locate(("endpoints", endpoint, *field))
+                yield Problem(line, document.shown(path, node), "is not carried out yet; leave it out")
+
+
+def _misnamed(document: Document, fleet: Fleet) -> Iterator[Problem]:
+    """Names of nobody, and what could never come about, wherever they were written."""
+    found: dict[tuple[int, str], Problem] = {}
+    for endpoint, policy in fleet.endpoints.items():
+        for place, text in mistakes(policy.review):
+            path, node, line = _written(document, endpoint, place)
+            found.setdefault((line, shown := document.shown(path, node)), Problem(line, shown, text))
+    yield from found.values()
+
+
+def _written(document: Document, endpoint: str, place: Place) -> tuple[Place, Node, int]:
+    """The endpoint's own words, or those at the top of the file, which are laid under them."""
+    own = document.locate(("endpoints", endpoint, "review", *place))
+    top = _AT_THE_TOP.get(str(place[0]))
+    if top is None or own[0][3:] == place:
+        return own
+    return document.locate((top, *place[1:]))
 
 
 def _differs(policy: BaseModel, field: Sequence[str]) -> bool:

@@ -5,7 +5,8 @@ from datetime import datetime
 from contracts import commands
 from contracts.evaluation import Judgement
 from contracts.incident import IncidentReport, RemediationRequest
-from contracts.review import Notice, NoticeKind
+from contracts.notices import NoticeKind
+from contracts.review import Notice
 
 
 def review_notice(

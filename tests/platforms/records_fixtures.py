@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from contracts.audit import AuditEntry, AuditEvent
-from contracts.review import Default, Notice, NoticeKind
+from contracts.notices import NoticeKind
+from contracts.review import Default, Notice
 from contracts.rollout import Manifest
 from contracts.training import ModelRef
 from platforms.local.audit import LocalAudit

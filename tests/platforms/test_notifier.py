@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.review import Default, Notice, NoticeKind
+from contracts.notices import NoticeKind
+from contracts.review import Default, Notice
 from platforms.errors import Exhausted, Invalid
 from platforms.local.notice_text import as_console, as_markdown, escaped, links, visible
 from platforms.local.notifier import LocalNotifier, SentNotice

@@ -5,7 +5,7 @@ from datetime import timedelta
 from temporalio.testing import WorkflowEnvironment
 
 from contracts.incident import Outcome, Stage, WaitingOn
-from contracts.review import NoticeKind
+from contracts.notices import NoticeKind
 from contracts.training import ModelStatus
 from platforms.errors import Corrupt, Exhausted, TrainingFailed, Unavailable
 from tests.fakes import World

@@ -7,7 +7,8 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from contracts.incident import Accepted, Outcome, RollbackReport, Stage
-from contracts.review import NoticeKind, Resolution
+from contracts.notices import NoticeKind
+from contracts.review import Resolution
 from contracts.training import ModelStatus, Purpose
 from platforms.errors import Corrupt, Unavailable
 from tests.benches import keep_a_record, shadow_policy

@@ -3,7 +3,7 @@
 from temporalio.testing import WorkflowEnvironment
 
 from contracts.incident import Accepted, Outcome, RollbackReport
-from contracts.review import NoticeKind
+from contracts.notices import NoticeKind
 from tests.fakes import World
 from tests.stories import a_policy, an_alarm, running_loop
 

@@ -9,7 +9,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from contracts.incident import Outcome, Stage
-from contracts.review import NoticeKind, Resolution
+from contracts.notices import NoticeKind
+from contracts.review import Resolution
 from platforms.errors import Unavailable
 from tests.fakes import World
 from tests.stories import Loop, a_policy, running_loop, until
@@ -55,6 +56,7 @@ async def test_a_regression_goes_to_a_person_who_rejects_it(temporal_env: Workfl
         "reviewer": "ada",
         "note": "worse on every metric",
         "evidence": digest,
+        "only_if": [],
     }
     assert facts["review"]["identity"] == "unverified"
 

@@ -7,7 +7,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from contracts.coverage import CoverageVerdict, Finding, FindingKind, Remedy
 from contracts.incident import LifecycleStatus, Outcome, Stage
-from contracts.review import NoticeKind
+from contracts.notices import NoticeKind
 from contracts.snapshot import Shortfall
 from contracts.training import Recipe
 from tests.fakes import AS_OF, World

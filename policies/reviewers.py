@@ -1,0 +1,35 @@
+"""Whom the names in a review policy stand for: people, `group:NAME` and `role:NAME`."""
+
+from collections.abc import Iterable
+
+from contracts.people import GROUP, ROLE
+from contracts.review import ReviewPolicy
+
+
+def members(listed: Iterable[str], review: ReviewPolicy) -> tuple[str, ...]:
+    """The people behind a list, each once; a name that is none of ours stands for itself."""
+    return tuple(dict.fromkeys(name for one in listed for name in _behind(one, review)))
+
+
+def _behind(listed: str, review: ReviewPolicy) -> tuple[str, ...]:
+    if listed.startswith(GROUP):
+        return review.groups.get(listed.removeprefix(GROUP), ())
+    if listed.startswith(ROLE):
+        return with_role(listed.removeprefix(ROLE), review)
+    return (listed,)
+
+
+def with_role(role: str, review: ReviewPolicy) -> tuple[str, ...]:
+    return tuple(name for name, person in review.people.items() if role in person.roles)
+
+
+def roles_of(name: str, review: ReviewPolicy) -> tuple[str, ...]:
+    person = review.people.get(name)
+    return person.roles if person else ()
+
+
+def deciders(review: ReviewPolicy) -> tuple[str, ...] | None:
+    """Who may decide from the start, delegates apart; None lets anybody."""
+    if review.reviewers:
+        return members(review.reviewers, review)
+    return tuple(review.people) or None
