@@ -3,7 +3,7 @@
 import dataclasses
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -40,6 +40,15 @@ class InMemory:
 
     def link(self, uri: str) -> str:
         return uri
+
+    def names(self, endpoint: str, incident: str) -> Sequence[str]:
+        folder = f"memory://{endpoint}/{incident}/"
+        mine = {uri.removeprefix(folder) for uri in self.written if uri.startswith(folder)}
+        return sorted(mine.union(self.real.names(endpoint, incident)))
+
+    def content(self, endpoint: str, incident: str, name: str) -> bytes:
+        uri = f"memory://{endpoint}/{incident}/{name}"
+        return self.written[uri] if uri in self.written else self.real.content(endpoint, incident, name)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 import asyncio
 import hmac
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 import structlog
 from starlette.applications import Starlette
@@ -21,6 +19,7 @@ from bridge.forward import Forwarder, TemporalDown, UnknownEndpoint
 from bridge.items import HEAD, BodyError, Ignored, Item, Refused
 from bridge.reading import MAX_BYTES, too_large
 from bridge.rejected import RejectedLog, Rejection
+from runtime.http_server import own_hosts
 from runtime.settings import Settings
 
 BODY_SECONDS = 10.0
@@ -38,7 +37,11 @@ def build_app(settings: Settings, forwarder: Forwarder) -> Starlette:
             Route("/health", intake.health, methods=["GET"]),
             Route("/evidence/{endpoint}/{incident}/{name}", EvidenceFiles(settings.home).serve, methods=["GET"]),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(settings), www_redirect=False)],
+        middleware=[
+            Middleware(
+                TrustedHostMiddleware, allowed_hosts=own_hosts(settings.bridge_host, settings.bridge_url), www_redirect=False
+            )
+        ],
         exception_handlers={HTTPException: _http_error, Exception: _unexpected},
     )
 
@@ -136,21 +139,6 @@ def _rejection(request: Request, reason: str, head: str) -> Rejection:
 
 def _sender(request: Request) -> str:
     return request.client.host if request.client else "unknown"
-
-
-def _hosts(settings: Settings) -> list[str]:
-    """On loopback only our own names, so that no web page can reach us under a name of its own (DNS rebinding)."""
-    if settings.bridge_host != "localhost" and not _is_loopback(settings.bridge_host):
-        return ["*"]
-    own = urlsplit(settings.bridge_url).hostname
-    return ["127.0.0.1", "localhost", settings.bridge_host, *([own] if own else [])]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def _http_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler's signature

@@ -164,6 +164,14 @@ class EvidenceStore(Protocol):
         """A link that a person can open."""
         ...
 
+    def names(self, endpoint: str, incident: str) -> Sequence[str]:
+        """What is kept of an incident, in the order of the alphabet; nothing for one that isn't known. Raises: Invalid."""
+        ...
+
+    def content(self, endpoint: str, incident: str, name: str) -> bytes:
+        """A file by its name. Raises: NotFound, Invalid."""
+        ...
+
 
 class BenchStore(Protocol):
     """What the shadow bench keeps of an endpoint: a state that changes, and files that don't."""
@@ -221,6 +229,14 @@ class AuditStore(Protocol):
         ...
 
     def read(self, endpoint: str | None = None) -> Iterator[AuditRecord]: ...
+
+    def after(self, position: int) -> Iterator[AuditRecord]:
+        """What follows the first `position` records, at the cost of what is new. Raises: Corrupt."""
+        ...
+
+    def get(self, seq: int) -> AuditRecord:
+        """One record. Raises: NotFound, Corrupt."""
+        ...
 
     def verify(self) -> Verification: ...
 

@@ -26,6 +26,18 @@ class Settings(BaseSettings):
     """Where others reach the bridge: alarms are posted and diagnostics are linked there."""
     bridge_token: SecretStr | None = None
     """When set, an alarm must carry it as a bearer token."""
+    review_host: str = "127.0.0.1"
+    review_port: int = Field(default=8089, ge=0, le=65535)
+    review_url: str = "http://127.0.0.1:8089"
+    """Where people reach the review page: notices link there, and a login comes back to it."""
+    oidc_issuer: str | None = None
+    """Whose logins the review page takes; without one it takes one-time links only."""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr | None = None
+    oidc_client_secret_file: Path | None = None
+    """The other way to give it."""
+    oidc_claim: str = "email"
+    """The claim that says who somebody is, as the fleet file's `subjects` do."""
     ui_url: str = "http://127.0.0.1:8233"
     """The Temporal UI, for links in notices."""
     training_slots: int = Field(default=2, ge=1)

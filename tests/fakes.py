@@ -381,6 +381,16 @@ class FakeEvidence:
     def link(self, uri: str) -> str:
         return f"http://127.0.0.1/evidence/{uri.removeprefix('mem:')}"
 
+    def names(self, endpoint: str, incident: str) -> Sequence[str]:
+        folder = f"mem:{endpoint}/{incident}/"
+        return sorted(uri.removeprefix(folder) for uri in self.world.files if uri.startswith(folder))
+
+    def content(self, endpoint: str, incident: str, name: str) -> bytes:
+        uri = f"mem:{endpoint}/{incident}/{name}"
+        if uri not in self.world.files:
+            raise NotFound(uri)
+        return self.world.files[uri]
+
 
 @dataclass
 class FakeNotifier:
@@ -408,6 +418,14 @@ class FakeAudit:
 
     def read(self, endpoint: str | None = None) -> Iterator[AuditRecord]:
         yield from self.world.records
+
+    def after(self, position: int) -> Iterator[AuditRecord]:
+        yield from self.world.records[position:]
+
+    def get(self, seq: int) -> AuditRecord:
+        if not 1 <= seq <= len(self.world.records):
+            raise NotFound(f"no record {seq}")
+        return self.world.records[seq - 1]
 
     def verify(self) -> Verification:
         return Verification(records=len(self.world.records), verified=True)

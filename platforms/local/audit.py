@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from contracts.audit import Anchor, AuditEntry, AuditRecord, Fault, Verification
 from platforms.errors import Conflict, Corrupt, Invalid, NotFound
+from platforms.local.audit_lines import AuditLines
 from platforms.local.files import fsync_folder, json_bytes, locked, make_folder, platform_errors, read_json, write_atomic
 from policies import audit_chain
 from policies.audit_chain import GENESIS, BrokenLink, Link
@@ -53,6 +54,7 @@ class LocalAudit:
         self._lock = home / "audit" / "audit.lock"
         self._anchor = anchors / "audit.json"
         self._index = _Index()
+        self._known = AuditLines(self._path)
 
     def append(self, entry: AuditEntry) -> AuditRecord:
         """Add a link and anchor it, or return the one with this key.
@@ -77,6 +79,19 @@ class LocalAudit:
             record = self._to_record(line, number)
             if endpoint in (None, record.entry.endpoint):
                 yield record
+
+    def after(self, position: int) -> Iterator[AuditRecord]:
+        """What follows the first `position` records; costs what is new. Raises: Corrupt (a line that can't be read)."""
+        for number in range(position + 1, self._known.count() + 1):
+            if (line := self._known.line(number)) is not None:
+                yield self._to_record(line, number)
+
+    def get(self, seq: int) -> AuditRecord:
+        """One record. Raises: NotFound, Corrupt."""
+        line = self._known.line(seq)
+        if line is None:
+            raise NotFound(f"{self._path} has no record {seq}")
+        return self._to_record(line, seq)
 
     def verify(self) -> Verification:
         with locked(self._lock):

@@ -1,10 +1,11 @@
 """Evidence as files that are written once: what a verdict was computed from, and what people were shown."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from platforms.errors import Conflict, Invalid
-from platforms.local.files import checked_name, create_exclusive, read_bytes
+from platforms.local.files import checked_name, create_exclusive, platform_errors, read_bytes
 
 _URI = re.compile(r"evidence://([^/]+)/([^/]+)/([^/]+)")
 
@@ -31,6 +32,14 @@ class LocalEvidence:
         endpoint, incident, name = _parts(uri)
         self._path(endpoint, incident, name)
         return f"{self._base_url}/evidence/{endpoint}/{incident}/{name}"
+
+    def names(self, endpoint: str, incident: str) -> Sequence[str]:
+        folder = self._root.joinpath(checked_name(endpoint, "endpoint"), checked_name(incident, "incident"))
+        with platform_errors(folder):
+            return sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+
+    def content(self, endpoint: str, incident: str, name: str) -> bytes:
+        return read_bytes(self._path(endpoint, incident, name))
 
     def _path(self, endpoint: str, incident: str, name: str) -> Path:
         segments = (checked_name(endpoint, "endpoint"), checked_name(incident, "incident"), checked_name(name, "evidence name"))

@@ -96,3 +96,16 @@ def test_a_uri_that_is_none_of_ours_is_refused(tmp_path: Path, uri: str) -> None
 def test_a_full_disk_is_exhausted_and_leaves_nothing(tmp_path: Path) -> None:
     assert "report.html: File too large" in run_python(FULL, str(tmp_path))
     assert list((tmp_path / "evidence" / "bikes" / "i").iterdir()) == []
+
+
+def test_what_is_kept_of_an_incident_is_listed_and_read_by_name(tmp_path: Path) -> None:
+    store = LocalEvidence(tmp_path, BASE_URL)
+    assert list(store.names("bikes", INCIDENT)) == []
+    for name in ("report.html", "judgement.json"):
+        store.write("bikes", INCIDENT, name, name.encode())
+    assert list(store.names("bikes", INCIDENT)) == ["judgement.json", "report.html"]
+    assert store.content("bikes", INCIDENT, "report.html") == b"report.html"
+    with pytest.raises(NotFound):
+        store.content("bikes", INCIDENT, "other.html")
+    with pytest.raises(Invalid):
+        store.content("bikes", INCIDENT, "../x")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.audit import Anchor
-from platforms.errors import Corrupt, Exhausted
+from platforms.errors import Corrupt, Exhausted, NotFound
 from platforms.local.audit import LocalAudit
 from platforms.local.files import json_bytes
 from platforms.ports import AuditStore
@@ -216,3 +216,18 @@ def test_an_append_reads_only_what_others_appended_since(local: LocalAudit, chai
     assert local.append(entry(4)).seq == 5
     assert local.append(entry(5)).seq == 6
     assert len(read) == 1
+
+
+def test_a_follower_reads_only_what_is_new_and_one_record_by_its_number(tmp_path: Path) -> None:
+    store = LocalAudit(tmp_path, tmp_path / "anchors")
+    reader = LocalAudit(tmp_path, tmp_path / "anchors")
+    assert list(reader.after(0)) == []
+    first = [store.append(entry(n)) for n in range(3)]
+    assert list(reader.after(0)) == first
+    more = store.append(entry(3))
+    assert list(reader.after(3)) == [more]
+    assert list(reader.after(4)) == []
+    assert reader.get(2) == first[1]
+    for beyond in (0, 5):
+        with pytest.raises(NotFound):
+            reader.get(beyond)
