@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from contracts.alarm import Alarm
 from contracts.audit import AuditEntry, AuditRecord, Verification
-from contracts.base import Utc
+from contracts.base import Sha256, Utc
 from contracts.inventory import Removal, Resource
-from contracts.review import Notice
+from contracts.review import Notice, Verified, VerifyDecision
 from contracts.rollout import BakeReport, CheckBake, Deployment, DeployModel, Manifest
 from contracts.shadow import BenchState
 from contracts.snapshot import Coverage, DataPolicy, Snapshot, TakeSnapshot, Window
@@ -223,6 +223,29 @@ class Notifier(Protocol):
         ...
 
 
+class DecisionVault(Protocol):
+    """Where the signed tokens of decisions lie; only their tickets travel."""
+
+    def keep(self, token: str) -> Sha256:
+        """Keep a token for some days; returns its ticket, the SHA-256 of it. The same token is nothing new.
+
+        Raises: Invalid (too large to be one), Exhausted.
+        """
+        ...
+
+    def read(self, ticket: Sha256) -> str:
+        """Raises: NotFound, Corrupt (it is not what was kept)."""
+        ...
+
+
+class DecisionVerifier(Protocol):
+    """Knows by whose keys a decision's token counts."""
+
+    def verify(self, request: VerifyDecision, token: str) -> Verified:
+        """Raises: Unavailable (an issuer's keys can't be had now, so that nothing is known), Invalid."""
+        ...
+
+
 class AuditStore(Protocol):
     def append(self, entry: AuditEntry) -> AuditRecord:
         """Add a link, durably, or return the one with this key. Raises: Exhausted, Corrupt, Conflict."""
@@ -268,3 +291,5 @@ class Platform:
     inventory: Inventory
     bench: BenchStore
     alarms: AlarmSink
+    vault: DecisionVault
+    identity: DecisionVerifier

@@ -1,6 +1,6 @@
 """The composition root: the only place that says local or aws. Adapters are imported when they are chosen."""
 
-from platforms.ports import Platform
+from platforms.ports import DecisionVault, Platform
 from runtime.errors import Misconfigured
 from runtime.settings import Settings
 
@@ -12,7 +12,18 @@ def platform_from(settings: Settings) -> Platform:
     raise Misconfigured(f"HOMEOSTAT_PLATFORM is {settings.platform!r}; this version runs on 'local' only")
 
 
+def vault_from(settings: Settings) -> DecisionVault:
+    """The vault alone, without what the other ports load. Raises: Misconfigured."""
+    if settings.platform == "local":
+        from platforms.local.vault import LocalVault
+
+        return LocalVault(settings.home)
+    raise Misconfigured(f"HOMEOSTAT_PLATFORM is {settings.platform!r}; this version runs on 'local' only")
+
+
 def _local(settings: Settings) -> Platform:
+    from platforms.identity.folder import IdentityFolder
+    from platforms.identity.verifier import IdentityVerifier
     from platforms.local.alarm_sink import BridgeAlarms
     from platforms.local.audit import LocalAudit
     from platforms.local.bench_store import LocalBenchStore
@@ -42,4 +53,6 @@ def _local(settings: Settings) -> Platform:
         inventory=LocalInventory(home),
         bench=LocalBenchStore(home),
         alarms=BridgeAlarms(settings.bridge_url, settings.bridge_token.get_secret_value() if settings.bridge_token else None),
+        vault=vault_from(settings),
+        identity=IdentityVerifier(IdentityFolder(home)),
     )

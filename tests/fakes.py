@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from contracts.alarm import Alarm
 from contracts.audit import AuditEntry, AuditRecord, Verification
 from contracts.inventory import Removal, Resource
-from contracts.review import Notice
+from contracts.review import Notice, NotVouched, Verified, VerifyDecision, Vouched, VouchedBy
 from contracts.rollout import BakeReport, CheckBake, Deployment, DeployModel, Manifest
 from contracts.shadow import BenchState
 from contracts.snapshot import Coverage, DataPolicy, Shortfall, Snapshot, TakeSnapshot, Window
@@ -88,6 +88,8 @@ class World:
     """Moment of each snapshot, by its dataset's uri."""
     bench: list[BenchState] = field(default_factory=list)
     raised: list[Alarm] = field(default_factory=list)
+    tokens: dict[str, str] = field(default_factory=dict)
+    """The decision vault, by ticket."""
     label_lead: timedelta = timedelta(days=60)
     """How far after AS_OF labels have arrived."""
 
@@ -492,6 +494,43 @@ class FakeAlarms:
         return True
 
 
+@dataclass
+class FakeVault:
+    world: World
+
+    def keep(self, token: str) -> str:
+        ticket = sha256(token.encode()).hexdigest()
+        self.world.tokens[ticket] = token
+        return ticket
+
+    def read(self, ticket: str) -> str:
+        if ticket not in self.world.tokens:
+            raise NotFound(f"nothing lies under {ticket}")
+        return self.world.tokens[ticket]
+
+
+def fake_token(person: str, n: int = 1) -> str:
+    """A token that the fake verifier takes as signed by this person."""
+    return f"signed-by:{person}:{n}"
+
+
+@dataclass
+class FakeVerifier:
+    """Believes `fake_token`; real ones are verified by the real adapter."""
+
+    world: World
+
+    def verify(self, request: VerifyDecision, token: str) -> Verified:
+        self.world.step("verify")
+        said, _, rest = token.partition(":")
+        if said != "signed-by":
+            return Verified(refusal=NotVouched.FORGED, reason="its token doesn't hold: sign the decision again")
+        ticket = sha256(token.encode()).hexdigest()
+        return Verified(
+            vouched=Vouched(person=rest.rpartition(":")[0], how=VouchedBy.OWN_KEY, by="fake", ticket=ticket, token_id=ticket[:16])
+        )
+
+
 def fake_platform(world: World, **replaced: Any) -> Platform:
     """All ports in memory; `replaced` puts a real adapter in the place of one."""
     ports: dict[str, Any] = {
@@ -508,5 +547,7 @@ def fake_platform(world: World, **replaced: Any) -> Platform:
         "inventory": FakeInventory(world),
         "bench": FakeBench(world),
         "alarms": FakeAlarms(world),
+        "vault": FakeVault(world),
+        "identity": FakeVerifier(world),
     }
     return Platform(**{**ports, **replaced})

@@ -98,13 +98,15 @@ def make_folder(folder: Path) -> Path:
 
 
 @contextmanager
-def _written(path: Path, content: bytes) -> Iterator[Path]:
+def _written(path: Path, content: bytes, mode: int | None = None) -> Iterator[Path]:
     """A finished, fsynced temporary file beside `path`; gone afterwards unless it was renamed."""
     make_folder(path.parent)
     temporary = path.parent / f"{TEMPORARY}{token_hex(8)}"
     with platform_errors(path):
         try:
             with temporary.open("xb") as file:
+                if mode is not None:
+                    os.fchmod(file.fileno(), mode)
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -121,12 +123,14 @@ def write_atomic(path: Path, content: bytes) -> None:
         fsync_folder(path.parent)
 
 
-def create_exclusive(path: Path, content: bytes) -> bool:
+def create_exclusive(path: Path, content: bytes, mode: int | None = None) -> bool:
     """Create the file with this content in one step, durably; False if the name was taken, and nothing changed.
 
-    Of two writers exactly one gets True. Raises: Exhausted, Invalid, Unavailable.
+    Of two writers exactly one gets True. `mode` is set before anything is written, for what others may not read.
+
+    Raises: Exhausted, Invalid, Unavailable.
     """
-    with _written(path, content) as temporary:
+    with _written(path, content, mode) as temporary:
         try:
             os.link(temporary, path)
         except FileExistsError:
