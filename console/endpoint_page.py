@@ -104,11 +104,26 @@ def _work(work: RemediationStatus | None) -> Pairs:
     if work.evidence:
         yield "evidence", work.evidence
     if work.review_deadline:
+        yield from _asked(work)
         yield "decide until", utc(work.review_deadline)
         yield (
             "to decide",
             f"python starter.py approve|reject {work.endpoint}/{work.incident} --evidence {work.evidence} --note ...",
         )
+
+
+def _asked(work: RemediationStatus) -> Pairs:
+    if work.asked:
+        yield "asked because", "; ".join(work.asked.reasons)
+        yield "may decide", ", ".join(work.asked.reviewers) or "whoever is in `people`; without those anybody"
+    for told in work.told:
+        yield told.kind.value, f"{utc(told.at)} to {', '.join(told.to) or 'all channels'}"
+    for one in work.decisions:
+        how = one.vouched.how.value if one.vouched else "unverified"
+        place = f", in the place of {one.instead_of}" if one.instead_of else ""
+        yield "approved by", f"{one.decision.reviewer} ({how}{place}) {utc(one.at)}"
+    if work.missing and work.decisions:
+        yield "missing", work.missing
 
 
 def _alarms(console: Console, state: LifecycleState) -> None:

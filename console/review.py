@@ -11,7 +11,7 @@ from console.screen import Answer, safe, utc
 from console.temporal import lifecycle_status, remediation_status, update
 from contracts.ids import remediation_id
 from contracts.incident import RemediationStatus, Stage
-from contracts.review import Decision, ReviewOutcome
+from contracts.review import Decision, Resolution, ReviewOutcome
 
 _FLAGS: Final = {"reviewer": "--reviewer", "note": "--note", "evidence": "--evidence"}
 _REMEDY: Final = {
@@ -87,6 +87,12 @@ async def _no_such_incident(call: Call, endpoint: str, incident: str) -> Missing
     return Missing(f"NAME/ID: {endpoint} has no incident {incident!r}. {there}")
 
 
+def _after(outcome: ReviewOutcome) -> str:
+    if outcome.resolution is Resolution.PENDING:
+        return f"it counts; still to approve: {outcome.reason}"
+    return "the challenger is to be promoted" if outcome.promote else "the champion stays"
+
+
 def _answer(endpoint: str, incident: str, status: RemediationStatus, decision: Decision, outcome: ReviewOutcome) -> Answer:
     judged = status.judgement
     data = {
@@ -102,7 +108,7 @@ def _answer(endpoint: str, incident: str, status: RemediationStatus, decision: D
         if judged:
             console.print(safe(f"verdict   {judged.verdict.value}: {judged.sentence}"), soft_wrap=True)
         console.print(safe(f"evidence  {decision.evidence}"), soft_wrap=True)
-        after = "the challenger is to be promoted" if outcome.promote else "the champion stays"
+        after = _after(outcome)
         console.print(
             safe(f"{outcome.resolution.value} by {decision.reviewer} at {utc(outcome.decided_at)}: {after}", "bold"),
             soft_wrap=True,

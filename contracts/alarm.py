@@ -75,6 +75,15 @@ class Alarm(Contract):
     """W3C traceparent of whoever raised it, so that one trace runs from alarm to promotion."""
 
 
+class Cleared(Contract):
+    """Its detector says that what an alarm told of has ended."""
+
+    id: str = Field(min_length=1, max_length=200)
+    """The alarm's."""
+    endpoint: EndpointName
+    source: str = Field(default="unknown", max_length=200)
+
+
 class QuarantinedSignal(Contract):
     """A signal that nobody could understand: kept with the reason and its head, never dropped."""
 

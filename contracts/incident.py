@@ -8,7 +8,8 @@ from contracts.alarm import Alarm, QuarantinedSignal, Severity
 from contracts.base import Contract, EndpointName, Sha256, Utc
 from contracts.evaluation import Judgement
 from contracts.fleet import EndpointPolicy
-from contracts.review import RefusedDecision, Resolution, ReviewOutcome
+from contracts.notices import Told
+from contracts.review import Asked, Counted, RefusedDecision, Resolution, ReviewOutcome
 from contracts.training import Challenger
 
 
@@ -46,6 +47,10 @@ class Outcome(StrEnum):
     """A person, or the declared default, kept the champion."""
     EXPIRED = "expired"
     """Nobody answered in time; the declared default was to keep the champion."""
+    VOIDED = "voided"
+    """The evidence no longer held before people had decided."""
+    HEALED = "healed"
+    """The alarms cleared before people had decided."""
     ROLLED_BACK = "rolled_back"
     SHADOWED = "shadowed"
     """Decided and recorded, and nothing done: the endpoint's mode is shadow."""
@@ -63,6 +68,8 @@ class AlarmFate(StrEnum):
     JOINED = "joined"
     ABSORBED = "absorbed"
     DUPLICATE = "duplicate"
+    CLEARED = "cleared"
+    """Its detector took it back before it was judged."""
 
 
 class AlarmRecord(Contract):
@@ -86,6 +93,9 @@ class RemediationRequest(Contract):
     trace: str | None = None
     strict_looks: int = 0
     """How often the strict gate has compared a rival with the present champion before."""
+    rules: int = 0
+    """Of the review: from 1 on somebody has to vouch for a decision, and what it rests on is looked at again. A remediation
+    that began under older rules ends under them."""
 
     @property
     def severity(self) -> Severity:
@@ -130,6 +140,12 @@ class RemediationStatus(Contract):
     refused: tuple[RefusedDecision, ...] = ()
     quarantine: tuple[QuarantinedSignal, ...] = ()
     sentence: str = ""
+    asked: Asked | None = None
+    decisions: tuple[Counted, ...] = ()
+    """Those that have counted so far."""
+    missing: str = ""
+    """Who has to approve besides, in words."""
+    told: tuple[Told, ...] = ()
 
 
 class IncidentSummary(Contract):

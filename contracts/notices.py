@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from contracts.base import Declared
+from contracts.base import Contract, Declared, Utc
 
 
 class NoticeKind(StrEnum):
@@ -28,3 +28,11 @@ class Channel(Declared):
     """Whatever is secret in it stands as ${NAME}: the worker puts its variable in at the moment of sending, never before."""
     kinds: tuple[NoticeKind, ...] = ()
     """Which notices go here; empty: all."""
+
+
+class Told(Contract):
+    """That people were asked, reminded or escalated to."""
+
+    kind: NoticeKind
+    at: Utc
+    to: tuple[str, ...] = ()

@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from contracts.base import Contract, Declared, Duration, EndpointName, Sha256, Text, Utc
+from contracts.conditions import read
 from contracts.evaluation import Verdict
 from contracts.notices import Channel, NoticeKind
 from contracts.people import Delegation, Issuer, Name, Person, QuietHours, Quorum, Step
@@ -71,6 +73,11 @@ class ReviewPolicy(Declared):
     """The file's `channels`."""
 
 
+def _readable(condition: str) -> str:
+    read(condition)
+    return condition
+
+
 class Decision(Declared):
     """What a person says. Who vouches for it lies in the decision vault, under `ticket`."""
 
@@ -81,8 +88,14 @@ class Decision(Declared):
     """Digest of the evidence the reviewer saw; required by `decide`, optional in plain signals."""
     ticket: Sha256 | None = None
     """SHA-256 of the signed token in the vault; without one nobody vouches."""
-    only_if: tuple[str, ...] = Field(default=(), max_length=10)
-    """Conditions of an approval, looked at once more at the moment of promotion."""
+    only_if: tuple[Annotated[str, AfterValidator(_readable)], ...] = Field(default=(), max_length=10)
+    """Conditions of an approval (`contracts/conditions.py`), looked at once more at the moment of promotion."""
+
+    @model_validator(mode="after")
+    def _conditions_of_an_approval(self) -> "Decision":
+        if self.only_if and not self.approve:
+            raise ValueError("only_if: a rejection has no conditions; leave them out")
+        return self
 
 
 class VouchedBy(StrEnum):
@@ -188,6 +201,20 @@ class ReviewOutcome(Contract):
     """Every one that counted, in order."""
     reason: str = ""
     """Why it was voided, what didn't hold, or who has to approve besides, in words."""
+
+
+class Asked(Contract):
+    """What was put before people, by which rules; the deadline holds even if the policy changes."""
+
+    reasons: tuple[str, ...]
+    opened: Utc
+    deadline: Utc
+    default: Default
+    reviewers: tuple[str, ...]
+    """Empty: anybody."""
+    quorum: Quorum
+    four_eyes: bool
+    unverified: Unverified
 
 
 class RefusedDecision(Contract):

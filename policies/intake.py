@@ -8,7 +8,15 @@ from contracts.alarm import Alarm, AlarmKind
 from contracts.fleet import IntakePolicy
 from contracts.incident import AlarmFate, AlarmRecord, Outcome
 
-_NO_COOL_DOWN = (Outcome.FAILED, Outcome.CANCELLED, Outcome.SHORT_OF_DATA, Outcome.BROKEN_DATA, Outcome.RECALIBRATED)
+_NO_COOL_DOWN = (
+    Outcome.FAILED,
+    Outcome.CANCELLED,
+    Outcome.SHORT_OF_DATA,
+    Outcome.BROKEN_DATA,
+    Outcome.RECALIBRATED,
+    Outcome.VOIDED,
+    Outcome.HEALED,
+)
 BY_BENCH = (AlarmKind.IMPROVEMENT, AlarmKind.CALIBRATION)
 """What the shadow bench raises; it looks again at every turn."""
 MOST_PENDING = 500

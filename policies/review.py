@@ -1,10 +1,17 @@
-"""When a person is asked, and which answers count."""
+"""When a person is asked, and what happens when nobody answers. Which answers count: `policies/review_rules.py`."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from contracts.evaluation import Verdict
-from contracts.review import Decision, Default, ReviewPolicy
+from contracts.evaluation import Judgement, Verdict
+from contracts.review import Default, Ground, NotVouched, ReviewPolicy
+
+_IN_WORDS = {
+    Ground.CRITICAL_TIER: "the endpoint's tier is critical",
+    Ground.SLICE_HURT: "a slice is worse beyond chance, though within its margin",
+    Ground.FIRST_PROMOTION: "it would be the endpoint's first champion",
+}
 
 
 class Route(StrEnum):
@@ -29,14 +36,24 @@ class Refusal(StrEnum):
 
     ALREADY_DECIDED = "AlreadyDecided"
     NOT_WAITING = "NotWaiting"
+    VOIDED = "Voided"
+    """What it decides on no longer holds, or has healed."""
     EVIDENCE_CHANGED = "EvidenceChanged"
     NOT_AN_APPROVER = "NotAnApprover"
+    UNVERIFIED = "Unverified"
+    """Nobody vouches for it, and the policy wants somebody to."""
+    OTHER_PERSON = "OtherPerson"
+    """Signed by somebody else than it names."""
+    TICKET_USED = "TicketUsed"
+    COUNTED_ALREADY = "CountedAlready"
+    """The same person has approved already, and the quorum waits for others."""
+    FOUR_EYES = "FourEyes"
     MALFORMED = "Malformed"
 
 
 @dataclass(frozen=True)
 class Refused:
-    kind: Refusal
+    kind: Refusal | NotVouched
     reason: str
 
 
@@ -49,12 +66,13 @@ def route(
     broken_data: bool = False,
     recalibration: bool = False,
     by_bench: bool = False,
+    grounds: Sequence[Ground] = (),
 ) -> Routing:
     """Promote by itself where the evidence is good and the budget allows; ask where the policy wants a person.
 
     Where the challenger is not to be promoted, a recalibration that the champion wants (`recalibration`) is carried out instead
     of asking; and for alarms of the shadow bench's own (`by_bench`) nobody is asked: it looks again at the next turn. No verdict
-    means that there was only a recalibration to look at.
+    means that there was only a recalibration to look at. `grounds` are those that hold, asked about by the policy or not.
     """
     if verdict is not Verdict.PROMOTE:
         found = f"the verdict is {verdict.value}" if verdict else "the bench has no verdict yet"
@@ -62,15 +80,7 @@ def route(
             return Routing(Route.RECALIBRATE, (f"{found}, and the champion's own record asks for another shift",))
         if verdict is None or by_bench:
             return Routing(Route.HOLD, (f"{found}, and the shadow bench looks again at its next turn",))
-    reasons = []
-    if broken_data:
-        reasons.append("the window's rows can't be right")
-    elif short_of_data:
-        reasons.append("the window holds less data than its policy wants")
-    if verdict in review.ask_on:
-        reasons.append(f"the verdict is {verdict.value}")
-    if verdict is Verdict.PROMOTE and tokens < 1:
-        reasons.append(f"the promotion budget is used up ({tokens:.2f} of 1 needed)")
+    reasons = [*_of_the_data(short=short_of_data, broken=broken_data), *_of_the_verdict(verdict, review, tokens, grounds)]
     if reasons:
         return Routing(Route.ASK, tuple(reasons))
     if verdict is Verdict.PROMOTE:
@@ -78,21 +88,31 @@ def route(
     return Routing(Route.HOLD, (f"the verdict is {verdict.value}, for which nobody is asked",))
 
 
-def refuse(*, decision: Decision, waiting: bool, decided: bool, evidence: str, review: ReviewPolicy) -> Refused | None:
-    """None where the decision counts."""
-    if decided:
-        return Refused(Refusal.ALREADY_DECIDED, "this review has been decided already")
-    if not waiting:
-        return Refused(Refusal.NOT_WAITING, "no review is open: there is nothing to decide yet")
-    if decision.evidence is not None and decision.evidence != evidence:
-        said, now = decision.evidence[:12], evidence[:12]
-        return Refused(
-            Refusal.EVIDENCE_CHANGED, f"the decision names evidence {said}, the open review rests on {now}: look again"
-        )
-    if review.reviewers and decision.reviewer not in review.reviewers:
-        allowed = ", ".join(review.reviewers)
-        return Refused(Refusal.NOT_AN_APPROVER, f"{decision.reviewer!r} is not among the reviewers ({allowed})")
-    return None
+def _of_the_data(*, short: bool, broken: bool) -> Iterator[str]:
+    if broken:
+        yield "the window's rows can't be right"
+    elif short:
+        yield "the window holds less data than its policy wants"
+
+
+def _of_the_verdict(verdict: Verdict, review: ReviewPolicy, tokens: float, holding: Sequence[Ground]) -> Iterator[str]:
+    if verdict in review.ask_on:
+        yield f"the verdict is {verdict.value}"
+    if verdict is not Verdict.PROMOTE:
+        return
+    if tokens < 1:
+        yield f"the promotion budget is used up ({tokens:.2f} of 1 needed)"
+    yield from (_IN_WORDS[ground] for ground in holding if ground in review.also_ask)
+
+
+def grounds(*, critical: bool, first: bool, judgement: Judgement | None) -> tuple[Ground, ...]:
+    """What holds of an endpoint and its evidence, for which a policy may want a person."""
+    found = {
+        Ground.CRITICAL_TIER: critical,
+        Ground.SLICE_HURT: judgement is not None and any(one.evaluable and one.high < 0 for one in judgement.slices),
+        Ground.FIRST_PROMOTION: first,
+    }
+    return tuple(ground for ground, holds in found.items() if holds)
 
 
 def promotes_on_timeout(*, review: ReviewPolicy, verdict: Verdict, broken_data: bool = False) -> bool:

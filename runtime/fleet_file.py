@@ -26,20 +26,7 @@ _OF_THE_BENCH: Final = (
 """Fields that only the shadow bench reads: taken in silence where it doesn't judge, they would mislead."""
 
 
-_AHEAD: Final = (
-    ("review", "also_ask"),
-    ("review", "quorum"),
-    ("review", "four_eyes"),
-    ("review", "reminders"),
-    ("review", "escalate"),
-    ("review", "quiet_hours"),
-    ("review", "delegations"),
-    ("review", "unverified"),
-    ("review", "recheck_every"),
-    ("review", "stale_after"),
-    ("review", "channels"),
-    ("tier",),
-)
+_AHEAD: Final = (("review", "channels"),)
 """Fields that the loop doesn't carry out yet."""
 _AT_THE_TOP: Final = {"people": "people", "groups": "groups", "issuers": "issuers", "reach": "channels"}
 """Where an endpoint's review has it, and what the top of the file calls it."""

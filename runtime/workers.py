@@ -18,6 +18,7 @@ from activities.following import FollowActivities
 from activities.gate import GateActivities
 from activities.promotion import PromotionActivities
 from activities.recalibration import RecalibrationActivities
+from activities.review_inputs import ReviewInputActivities
 from activities.shadow_evaluation import ShadowEvaluationActivities
 from activities.snapshot import SnapshotActivities
 from activities.training import TrainingActivities
@@ -39,7 +40,7 @@ GRACE = timedelta(seconds=20)
 def main_activities(platform: Platform, client: Client) -> list[Callable[..., Any]]:
     """Every step but training."""
     promotion, bake, bench = PromotionActivities(platform), BakeActivities(platform), BenchActivities(platform)
-    recalibration = RecalibrationActivities(platform)
+    recalibration, inputs = RecalibrationActivities(platform), ReviewInputActivities(platform, client)
     return [
         SnapshotActivities(platform).take_snapshot,
         EvaluationActivities(platform).evaluate_challenger,
@@ -62,6 +63,8 @@ def main_activities(platform: Platform, client: Client) -> list[Callable[..., An
         NoticeActivities(platform).notify,
         CleanupActivities(platform).clean_up,
         FollowActivities(client).await_incident,
+        inputs.read_inputs,
+        inputs.watch_inputs,
     ]
 
 

@@ -31,7 +31,7 @@ def a_policy(**changes: Any) -> EndpointPolicy:
         "cost_center": "cc-7",
         "data": {"table": "bikes", "features": ["truth", "noise"], "label": "busy", "label_delay": "1h"},
         "rollout": {"bake": "0s", "watch": "7d", "watch_check": "1s", "watch_limit": "21d"},
-        "review": {"timeout": "24h", "remind_after": "8h"},
+        "review": {"timeout": "24h", "remind_after": "8h", "unverified": "accept"},
     }
     for room, values in changes.items():
         policy[room] = {**policy.get(room, {}), **values} if isinstance(values, dict) else values

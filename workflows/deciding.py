@@ -1,40 +1,32 @@
 """From the verdict to what happens: by itself, by a person, or not at all."""
 
-from temporalio import workflow
-
 from contracts.bench import Judging
 from contracts.evaluation import Judgement, Verdict
-from contracts.incident import RemediationRequest, Stage, WaitingOn
-from contracts.review import Resolution, ReviewOutcome
+from contracts.fleet import Tier
+from contracts.incident import RemediationRequest
+from contracts.review import Resolution
 from contracts.snapshot import Snapshot
 from policies import review as review_policy
 from policies.intake import BY_BENCH
 from policies.review import Route, Routing
-from workflows import notices
+from workflows.asking import Asking
 from workflows.progress import Progress
-from workflows.review_wait import ReviewWait
-from workflows.steps import Steps
-from workflows.telling import Telling
 
 
 class Deciding:
-    def __init__(
-        self, request: RemediationRequest, steps: Steps, progress: Progress, telling: Telling, review: ReviewWait
-    ) -> None:
+    def __init__(self, request: RemediationRequest, progress: Progress, asking: Asking) -> None:
         self._request = request
         self._policy = request.policy.review
-        self._steps = steps
         self._progress = progress
-        self._telling = telling
-        self._review = review
+        self._asking = asking
 
     def routed(self, judgement: Judgement | None, snapshot: Snapshot) -> Routing:
         """Where the verdict leads, noted for the record."""
-        routing = self._same_model() or self.route(judgement.verdict if judgement else None, snapshot)
+        routing = self._same_model() or self.route(judgement.verdict if judgement else None, snapshot, judgement)
         self._progress.note("; ".join(routing.reasons))
         return routing
 
-    def route(self, verdict: Verdict | None, snapshot: Snapshot) -> Routing:
+    def route(self, verdict: Verdict | None, snapshot: Snapshot, judgement: Judgement | None = None) -> Routing:
         return review_policy.route(
             verdict=verdict,
             review=self._policy,
@@ -43,6 +35,11 @@ class Deciding:
             broken_data=snapshot.coverage.broken,
             recalibration=self.recalibration_wanted,
             by_bench=self.by_bench,
+            grounds=review_policy.grounds(
+                critical=self._request.policy.tier is Tier.CRITICAL,
+                first=self._progress.facts.champion is None,
+                judgement=judgement,
+            ),
         )
 
     @property
@@ -73,28 +70,6 @@ class Deciding:
         """Whether the challenger is to be promoted, by the evidence or by a person."""
         if routing.route is not Route.ASK:
             return routing.route is Route.PROMOTE
-        outcome = await self._ask(judgement, routing)
+        outcome = await self._asking.outcome(judgement, routing)
         self._progress.learn(review=outcome)
         return outcome.promote
-
-    async def _ask(self, judgement: Judgement, routing: Routing) -> ReviewOutcome:
-        self._review.start(evidence=judgement.evidence)
-        self._progress.learn(asked_because=routing.reasons)
-        self._progress.enter(Stage.REVIEW, f"Waiting for a reviewer: {judgement.sentence}", WaitingOn.PERSON)
-        notice = notices.review_notice(
-            key=self._steps.key("review"),
-            request=self._request,
-            workflow_id=workflow.info().workflow_id,
-            judgement=judgement,
-            why=routing.reasons,
-            deadline=self._review.deadline,
-        )
-        review = self._policy
-        first = min(review.remind_after, review.timeout)
-        self._telling.send(notice)
-        if not await self._review.decided(first, "reminder") and first < review.timeout:
-            self._telling.send(notices.reminder(notice))
-            await self._review.decided(review.timeout - first, f"deadline, then: {review.default.value}")
-        snapshot = self._progress.facts.snapshot
-        broken = snapshot is not None and snapshot.coverage.broken
-        return self._review.outcome or self._review.expire(judgement.verdict, broken_data=broken)

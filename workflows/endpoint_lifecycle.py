@@ -8,7 +8,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from contracts.alarm import Alarm
+    from contracts.alarm import Alarm, Cleared
     from contracts.fleet import EndpointPolicy
     from contracts.ids import rollback_id
     from contracts.incident import (
@@ -26,7 +26,8 @@ from workflows import inbox, options
 from workflows.incidents import Incidents
 from workflows.ledger import Ledger
 
-SIGNALS = ("alarm", "approve", "reject", "pause", "resume")
+SIGNALS = ("alarm", "cleared", "approve", "reject", "pause", "resume")
+DECISIONS = ("approve", "reject")
 UPDATES = ("configure", "rollback")
 
 
@@ -36,7 +37,8 @@ class EndpointLifecycle:
     def __init__(self, state: LifecycleState) -> None:
         self._ledger = Ledger(state)
         self._incidents = Incidents(self._ledger)
-        self._decisions: deque[tuple[str, Sequence[RawValue]]] = deque()
+        self._news: deque[tuple[str, Sequence[object]]] = deque()
+        """For the open incident: decisions, cleared alarms, another policy."""
         self._rollback: tuple[str, RollbackRequest] | None = None
         self._rolling: str | None = None
 
@@ -51,14 +53,14 @@ class EndpointLifecycle:
                 await self._renew()
 
     def _has_work(self) -> bool:
-        return bool(self._decisions) or self._rollback is not None or self._incidents.closed() or self._ledger.can_open()
+        return bool(self._news) or self._rollback is not None or self._incidents.closed() or self._ledger.can_open()
 
     async def _work(self) -> None:
         """One round, in order of urgency."""
         if self._incidents.closed():
             self._incidents.settle()
-        while self._decisions:
-            await self._forward(*self._decisions.popleft())
+        while self._news:
+            await self._forward(*self._news.popleft())
         if self._rollback is not None:
             await self._roll_back(*self._rollback)
         if self._ledger.can_open():
@@ -67,7 +69,7 @@ class EndpointLifecycle:
     def _renewal_due(self) -> bool:
         info = workflow.info()
         long = info.is_continue_as_new_suggested() or info.get_current_history_length() > options.RENEW_AFTER_EVENTS
-        return long and self._rollback is None and not self._decisions and not self._incidents.closed()
+        return long and self._rollback is None and not self._news and not self._incidents.closed()
 
     async def _renew(self) -> None:
         """Handlers are drained; what came in meanwhile is worked on first; then the state goes on with no await between."""
@@ -75,10 +77,10 @@ class EndpointLifecycle:
         if self._renewal_due():
             workflow.continue_as_new(self._ledger.state)
 
-    async def _forward(self, name: str, args: Sequence[RawValue]) -> None:
+    async def _forward(self, name: str, args: Sequence[object]) -> None:
         """A decision by plain signal goes to the open incident; without one it is refused where people look."""
         refusal = await self._incidents.forward(name, args)
-        if refusal is not None:
+        if refusal is not None and name in DECISIONS:
             self._ledger.refuse(RefusedDecision(reviewer="by signal", reason=refusal, at=workflow.now()))
 
     async def _roll_back(self, workflow_id: str, request: RollbackRequest) -> None:
@@ -116,8 +118,8 @@ class EndpointLifecycle:
         """Every signal comes through here. Nothing a sender does can raise: what can't be read is quarantined."""
         try:
             inbox.known(name, SIGNALS)
-            if name in ("approve", "reject"):
-                self._decisions.append((name, args))
+            if name in DECISIONS:
+                self._news.append((name, args))
             else:
                 self._take(name, args)
         except inbox.MalformedInputError as error:
@@ -126,6 +128,8 @@ class EndpointLifecycle:
     def _take(self, name: str, args: Sequence[RawValue]) -> None:
         if name == "alarm":
             self._ledger.take(inbox.parse(Alarm, args))
+        elif name == "cleared":
+            self._clear(inbox.parse(Cleared, args))
         elif name == "pause":
             request = inbox.parse(PauseRequest, args, typed=True)
             self._ledger.pause(Pause(by=request.by, reason=request.reason, at=workflow.now()))
@@ -133,11 +137,22 @@ class EndpointLifecycle:
             inbox.parse(ResumeRequest, args, typed=True)
             self._ledger.pause(None)
 
+    def _clear(self, cleared: Cleared) -> None:
+        """An alarm that waits is taken back; the open incident learns of one that opened it."""
+        if not self._ledger.clear(cleared.id) and self._ledger.state.open is not None:
+            self._news.append(("cleared", [cleared]))
+
+    def _configure(self, policy: EndpointPolicy) -> None:
+        """A review that waits goes by the new policy, too. Of an incident from before it could, nothing is asked."""
+        self._ledger.configure(policy)
+        self._show()
+        if self._ledger.state.open is not None and workflow.patched("policy-reaches-the-review"):
+            self._news.append(("policy", [policy]))
+
     @workflow.update(dynamic=True)
     async def on_update(self, name: str, args: Sequence[RawValue]) -> Accepted:
         if name == "configure":
-            self._ledger.configure(inbox.parse(EndpointPolicy, args))
-            self._show()
+            self._configure(inbox.parse(EndpointPolicy, args))
             return Accepted(message="configured")
         request = inbox.parse(RollbackRequest, args)
         workflow_id = rollback_id(self._ledger.state.endpoint, workflow.uuid4().hex[:12])

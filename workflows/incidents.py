@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RawValue, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import (
     ApplicationError,
     ChildWorkflowError,
@@ -27,6 +27,7 @@ from policies.intake import representative, weeks_between
 from workflows import following, options, sentences, visibility
 from workflows.ledger import Ledger
 from workflows.remediation import Remediation
+from workflows.review_wait import VOUCHED_RULES
 from workflows.rollback import Rollback
 from workflows.tracing import within
 
@@ -96,6 +97,7 @@ class Incidents:
             weeks_since_promotion=weeks_between(state.promoted_as_of, max(a.as_of for a in alarms)),
             trace=next((a.trace for a in alarms if a.trace), None),
             strict_looks=state.strict_looks,
+            rules=VOUCHED_RULES,
         )
 
     async def _start(self, request: RemediationRequest, workflow_id: str) -> ChildWorkflowHandle[Remediation, IncidentReport]:
@@ -126,7 +128,7 @@ class Incidents:
         if now_open is not None and state.policy is not None:
             self._following = asyncio.ensure_future(following.follow(now_open, state.endpoint, state.policy))
 
-    async def forward(self, name: str, args: Sequence[RawValue]) -> str | None:
+    async def forward(self, name: str, args: Sequence[object]) -> str | None:
         """Pass a decision on; returns why it could not be."""
         now_open = self._ledger.state.open
         if now_open is None:

@@ -70,6 +70,15 @@ class Ledger:
             why = f"{intake.MOST_PENDING} alarms wait already and say as much"
             self.settle_alarms([AlarmRecord(id=covered.id, fate=AlarmFate.JOINED, reason=why)])
 
+    def clear(self, alarm_id: str) -> bool:
+        """Whether it was waiting: then it opens nothing."""
+        waiting = tuple(a for a in self.state.pending if a.id != alarm_id)
+        if len(waiting) == len(self.state.pending):
+            return False
+        self._change(pending=waiting)
+        self.settle_alarms([AlarmRecord(id=alarm_id, fate=AlarmFate.CLEARED, reason="its detector took it back")])
+        return True
+
     def _remember(self, alarm_id: str) -> None:
         seen = (*self.state.seen, _mark(alarm_id))[-SEEN:]
         self._seen.add(seen[-1])
@@ -230,5 +239,6 @@ def _details(state: LifecycleState, stage: str) -> str:
 
 
 _SAY = """Signals: `alarm` `{"id": "a1", "endpoint": "NAME", "kind": "model_quality", "as_of": "2026-01-01T00:00:00Z"}`,
+`cleared` `{"id": "a1", "endpoint": "NAME"}`,
 `approve` / `reject` `{"reviewer": "you", "note": "why"}`, `pause` `{"by": "you", "reason": "why"}`, `resume` `{"by": "you"}`.
 Updates: `rollback` `{"by": "you", "reason": "why"}`, `configure` (an endpoint's policy). Query: `status`."""

@@ -6,7 +6,8 @@ from contracts import commands
 from contracts.evaluation import Judgement
 from contracts.incident import IncidentReport, RemediationRequest
 from contracts.notices import NoticeKind
-from contracts.review import Notice
+from contracts.people import Step
+from contracts.review import Notice, Resolution
 
 
 def review_notice(
@@ -35,29 +36,51 @@ def review_notice(
     )
 
 
-def reminder(notice: Notice) -> Notice:
+def reminder(notice: Notice, n: int = 1) -> Notice:
     return notice.model_copy(
         update={
-            "key": f"{notice.key}/reminder",
+            "key": f"{notice.key}/reminder" + (f"/{n}" if n > 1 else ""),
             "kind": NoticeKind.REMINDER,
             "title": f"{notice.endpoint}: still waiting for your decision",
         }
     )
 
 
-def outcome_notice(*, key: str, request: RemediationRequest, workflow_id: str, report: IncidentReport) -> Notice:
+def escalation(notice: Notice, step: Step, n: int) -> Notice:
+    """To the next rung of the ladder: `n` counts from 1."""
+    may = " You may decide it, too." if step.may_decide else ""
+    return notice.model_copy(
+        update={
+            "key": f"{notice.key}/escalation/{n}",
+            "kind": NoticeKind.ESCALATION,
+            "title": f"{notice.endpoint}: nobody has decided so far",
+            "sentence": f"{notice.sentence}{may}",
+            "recipients": step.tell,
+        }
+    )
+
+
+_ENDED = {Resolution.VOIDED: NoticeKind.VOIDED, Resolution.HEALED: NoticeKind.HEALED}
+"""How whoever was asked learns that there is nothing left to decide."""
+
+
+def outcome_notice(
+    *, key: str, request: RemediationRequest, workflow_id: str, report: IncidentReport, recipients: tuple[str, ...]
+) -> Notice:
+    ended = _ENDED.get(report.review.resolution) if report.review else None
+    how = f"closed, {report.outcome.value.replace('_', ' ')}"
     return Notice(
         key=key,
-        kind=NoticeKind.OUTCOME,
+        kind=ended or NoticeKind.OUTCOME,
         endpoint=request.endpoint,
         incident=request.incident,
-        title=f"{request.endpoint}: incident closed, {report.outcome.value.replace('_', ' ')}",
+        title=f"{request.endpoint}: incident {how}" + ("; nothing is left to decide" if ended else ""),
         sentence=report.sentence,
         evidence=report.judgement.evidence if report.judgement else None,
         diagnostics=report.judgement.report_uri if report.judgement else "",
         workflow_id=workflow_id,
         commands={"roll back": commands.rollback(request.endpoint)} if report.promoted or report.recalibrated else {},
-        recipients=request.policy.review.reviewers,
+        recipients=recipients,
     )
 
 

@@ -71,6 +71,16 @@ RECORD = Options(
 )
 """The audit chain: patient, since without it nothing is promoted."""
 
+VERIFY = Options(
+    start_to_close_timeout=timedelta(seconds=20),
+    schedule_to_close_timeout=timedelta(minutes=1),
+    retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_attempts=5),
+)
+"""Who vouches for a decision: whoever made it waits for the answer."""
+
+INPUTS = Options(start_to_close_timeout=timedelta(minutes=1), schedule_to_close_timeout=timedelta(hours=1), retry_policy=_PATIENT)
+"""What a review rests on, read once: patient, since a person has decided, or is about to."""
+
 CANCEL_PATIENCE = timedelta(minutes=10)
 """How long a rollback waits for the open incident to close before it goes ahead."""
 
@@ -139,6 +149,16 @@ def baking(bake: timedelta) -> Options:
         heartbeat_timeout=timedelta(seconds=30),
         retry_policy=_BOUNDED,
         cancellation_type=_WAIT,
+    )
+
+
+def rechecking(limit: timedelta) -> Options:
+    """Each look is short; the pauses between are those that the activity asks for. The review's end cancels it."""
+    return Options(
+        start_to_close_timeout=timedelta(minutes=1),
+        schedule_to_close_timeout=limit + timedelta(days=1),
+        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(hours=1)),
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
     )
 
 

@@ -8,13 +8,15 @@ from contracts.alarm import QuarantinedSignal
 from contracts.base import Contract, Utc
 from contracts.evaluation import Evidence, Judgement
 from contracts.incident import RemediationRequest, RemediationStatus, Stage, WaitingOn
-from contracts.review import RefusedDecision, ReviewOutcome
+from contracts.notices import Told
+from contracts.review import Asked, ReviewOutcome
 from contracts.rollout import Promotion
 from contracts.shadow import BenchAdvice
 from contracts.snapshot import Snapshot
 from contracts.training import Challenger, ModelCard, Recipe
 from policies.review import Route
 from workflows import visibility
+from workflows.review_wait import ReviewWait
 
 
 class Facts(Contract):
@@ -31,6 +33,8 @@ class Facts(Contract):
     evidence: Evidence | None = None
     judgement: Judgement | None = None
     asked_because: tuple[str, ...] = ()
+    asked: Asked | None = None
+    told: tuple[Told, ...] = ()
     review: ReviewOutcome | None = None
     promotion: Promotion | None = None
     recalibration: Promotion | None = None
@@ -71,7 +75,7 @@ class Progress:
     def cost_usd(self) -> float:
         return sum(c.cost_usd for c in (self.facts.judged, self.facts.refit) if c is not None)
 
-    def status(self, refused: tuple[RefusedDecision, ...], deadline: Utc | None) -> RemediationStatus:
+    def status(self, review: ReviewWait) -> RemediationStatus:
         return RemediationStatus(
             endpoint=self.request.endpoint,
             incident=self.request.incident,
@@ -82,11 +86,15 @@ class Progress:
             evidence=self.facts.evidence.digest if self.facts.evidence else None,
             judgement=self.facts.judgement,
             challenger=self.facts.refit,
-            review_deadline=deadline,
+            review_deadline=review.deadline if review.open else None,
             review=self.facts.review,
-            refused=refused,
+            refused=review.refused,
             quarantine=self.quarantine,
             sentence=self.sentence,
+            asked=self.facts.asked,
+            decisions=review.tally.counting,
+            missing=review.tally.missing if review.open else "",
+            told=self.facts.told,
         )
 
     def record(self) -> dict[str, Any]:

@@ -8,16 +8,18 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from contracts.alarm import Cleared
     from contracts.audit import AuditEvent
     from contracts.bench import Judging
     from contracts.evaluation import Judgement
-    from contracts.fleet import Mode
+    from contracts.fleet import EndpointPolicy, Mode
     from contracts.incident import IncidentReport, RemediationRequest, RemediationStatus
     from contracts.review import Decision, ReviewOutcome
     from contracts.snapshot import Snapshot
-    from policies.review import Route, Routing
+    from policies.review import Refused, Route, Routing
 
 from workflows import inbox, options
+from workflows.asking import Asking
 from workflows.closing import Closing
 from workflows.deciding import Deciding
 from workflows.on_alarm_path import OnAlarmPath
@@ -30,6 +32,7 @@ from workflows.shadow_path import ShadowPath
 from workflows.snapshot_stage import SnapshotStage
 from workflows.steps import Steps
 from workflows.telling import Telling
+from workflows.vouching import Vouching
 
 
 @workflow.defn(failure_exception_types=options.BUGS)
@@ -39,12 +42,14 @@ class Remediation:
         self._request = request
         self._policy = request.policy
         self._progress = Progress(request)
-        self._review = ReviewWait(request.policy.review)
+        self._review = ReviewWait(request)
+        self._vouching = Vouching(request, self._review)
         self._steps = Steps(request)
         self._telling = Telling(request, self._steps, self._progress)
         self._snapshot = SnapshotStage(request, self._steps, self._progress)
         self._reports = Reports(request, self._progress)
-        self._deciding = Deciding(request, self._steps, self._progress, self._telling, self._review)
+        asking = Asking(request, self._steps, self._progress, self._telling, self._vouching)
+        self._deciding = Deciding(request, self._progress, asking)
         self._rolling_out = RollingOut(request, self._steps, self._progress, self._telling, self._reports)
         self._on_alarm = OnAlarmPath(self._steps, self._progress)
         self._shadow = ShadowPath(request, self._steps, self._progress, self._deciding)
@@ -106,26 +111,30 @@ class Remediation:
 
     @workflow.query
     def status(self) -> RemediationStatus:
-        return self._progress.status(self._review.refused, self._review.deadline if self._review.open else None)
+        return self._progress.status(self._review)
 
     @workflow.signal(dynamic=True)
-    def on_signal(self, name: str, args: Sequence[RawValue]) -> None:
-        """`approve` and `reject`; anything else is kept in quarantine. Nothing a sender does can raise here."""
+    async def on_signal(self, name: str, args: Sequence[RawValue]) -> None:
+        """Decisions, and what the lifecycle passes on; the rest is kept in quarantine. Nothing a sender does can raise here."""
         try:
-            inbox.known(name, ("approve", "reject"))
-            decision = inbox.parse(Decision, args, typed=True, approve=name == "approve")
+            inbox.known(name, ("approve", "reject", "policy", "cleared"))
+            if name == "policy":
+                self._review.configure(inbox.parse(EndpointPolicy, args).review)
+            elif name == "cleared":
+                self._review.cleared(inbox.parse(Cleared, args).id)
+            else:
+                await self._vouching.take(inbox.parse(Decision, args, typed=True, approve=name == "approve"))
         except inbox.MalformedInputError as error:
             note = inbox.quarantined(name, args, str(error))
             self._progress.quarantine = (*self._progress.quarantine, note)[-20:]
-            return
-        self._review.offer(decision)
 
     @workflow.update(dynamic=True)
-    def on_update(self, name: str, args: Sequence[RawValue]) -> ReviewOutcome:  # noqa: ARG002 - the validator knows it
-        decision = inbox.parse(Decision, args)
-        outcome = self._review.offer(decision)
-        assert outcome is not None  # the validator ran in the same task
-        return outcome
+    async def on_update(self, name: str, args: Sequence[RawValue]) -> ReviewOutcome:  # noqa: ARG002 - the validator knows it
+        """What can be told without a look at the ticket, the validator refused already."""
+        answer = await self._vouching.take(inbox.parse(Decision, args))
+        if isinstance(answer, Refused):
+            raise ApplicationError(answer.reason, type=answer.kind.value)
+        return answer
 
     @on_update.validator
     def _check_update(self, name: str, args: Sequence[RawValue]) -> None:

@@ -12,6 +12,13 @@ from workflows import sentences
 from workflows.cancelling import told_to_stop
 from workflows.progress import Progress
 
+_HELD = {
+    Resolution.EXPIRED: Outcome.EXPIRED,
+    Resolution.VOIDED: Outcome.VOIDED,
+    Resolution.HEALED: Outcome.HEALED,
+}
+"""What a review that kept the champion makes of the incident; HELD where a person did."""
+
 
 class Reports:
     def __init__(self, request: RemediationRequest, progress: Progress) -> None:
@@ -51,9 +58,9 @@ class Reports:
 
     def held(self) -> IncidentReport:
         review = self._progress.facts.review
-        expired = review is not None and review.resolution is Resolution.EXPIRED
+        how = _HELD.get(review.resolution, Outcome.HELD) if review else Outcome.HELD
         why = sentences.decided_by(review) if review else "; ".join(self._progress.facts.notes[-1:])
-        return self.of(Outcome.EXPIRED if expired else Outcome.HELD, f"The champion stays: {why}.")
+        return self.of(how, f"The champion stays: {why}.")
 
     def shadowed(self, routing: Routing) -> IncidentReport:
         """What the loop would have done, had it been allowed to act."""

@@ -41,11 +41,24 @@ def _more(findings: int) -> str:
 def decided_by(review: ReviewOutcome | None) -> str:
     if review is None:
         return "no review was needed"
+    if review.resolution is Resolution.VOIDED:
+        return f"what it was asked on no longer holds: {review.reason.rstrip('. ')}"
+    if review.resolution is Resolution.HEALED:
+        return review.reason.rstrip(". ")
     if review.resolution is Resolution.EXPIRED or review.decision is None:
-        return "nobody answered in time and the declared default applies"
+        short = f" ({review.reason})" if review.reason else ""
+        return f"nobody answered in time{short} and the declared default applies"
     what = "approval" if review.decision.approve else "rejection"
     note = f": {review.decision.note.rstrip('. ')}" if review.decision.note else ""
-    return f"{what} by {review.decision.reviewer} ({review.identity}){note}"
+    but = f", but not all of its conditions hold: {review.reason.rstrip('. ')}" if review.resolution is Resolution.UNMET else ""
+    return f"{what} by {_reviewers(review)} ({review.identity}){note}{but}"
+
+
+def _reviewers(review: ReviewOutcome) -> str:
+    """Those who decided it together, the one who decided it last at the end."""
+    assert review.decision is not None  # the caller has asked
+    alike = [one.decision.reviewer for one in review.decisions if one.decision.approve == review.decision.approve]
+    return " and ".join(dict.fromkeys(alike)) or review.decision.reviewer
 
 
 def shift(wanted: Shift) -> str:

@@ -51,4 +51,8 @@ class Telling:
 
     def outcome(self, report: IncidentReport) -> None:
         key, workflow_id = self._steps.key("outcome"), workflow.info().workflow_id
-        self.send(notices.outcome_notice(key=key, request=self._request, workflow_id=workflow_id, report=report))
+        asked = (name for told in self._progress.facts.told for name in told.to)
+        people = tuple(dict.fromkeys((*self._request.policy.review.reviewers, *asked)))
+        self.send(
+            notices.outcome_notice(key=key, request=self._request, workflow_id=workflow_id, report=report, recipients=people)
+        )

@@ -78,7 +78,7 @@ def endpoint_policy(**learner: float) -> dict[str, Any]:
         },
         "training": {"recipe": {"horizons": ["15d"], "learner": {"rounds": 20, **learner}}, "max_runtime": "5m"},
         "intake": {"cool_down": "0s", "promotions_start": 1, "promotions_per_week": 0},
-        "review": {"timeout": "1h"},
+        "review": {"timeout": "1h", "unverified": "accept"},
         "rollout": {"bake": "0.5s", "watch": "0s"},
     }
 

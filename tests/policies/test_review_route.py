@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from contracts.evaluation import Verdict
-from contracts.review import ReviewPolicy
-from policies.review import Route, route
+from contracts.comparison import SliceComparison
+from contracts.evaluation import Judgement, Verdict
+from contracts.review import Ground, ReviewPolicy
+from policies.review import Route, grounds, route
 
 PROMOTE, REGRESS, INCONCLUSIVE = Verdict.PROMOTE, Verdict.REGRESS, Verdict.INCONCLUSIVE
 
@@ -48,3 +49,34 @@ def test_nobody_is_asked_about_an_alarm_of_the_bench_that_came_to_nothing(verdic
 
 def test_a_promotion_beyond_the_budget_asks_whoever_raised_the_alarm() -> None:
     assert leads(PROMOTE, by_bench=True, tokens=0.2) is Route.ASK
+
+
+@pytest.mark.parametrize(
+    ("also_ask", "holds", "wanted"),
+    [
+        (None, (), Route.PROMOTE),
+        (None, (Ground.CRITICAL_TIER,), Route.ASK),
+        (None, (Ground.FIRST_PROMOTION, Ground.SLICE_HURT), Route.PROMOTE),
+        (("first_promotion",), (Ground.FIRST_PROMOTION,), Route.ASK),
+        (("first_promotion",), (Ground.CRITICAL_TIER,), Route.PROMOTE),
+        (("slice_hurt",), (Ground.SLICE_HURT,), Route.ASK),
+    ],
+)
+def test_what_else_wants_a_person_is_what_the_policy_says(
+    also_ask: tuple[str, ...] | None, holds: tuple[Ground, ...], wanted: Route
+) -> None:
+    review = ReviewPolicy.model_validate({"also_ask": also_ask} if also_ask is not None else {})
+    assert leads(PROMOTE, review=review, grounds=holds) is wanted
+    assert leads(INCONCLUSIVE, review=review, grounds=holds) is Route.ASK, "asked about already"
+
+
+def test_a_slice_is_hurt_where_its_whole_interval_lies_below_zero() -> None:
+    def found(high: float, *, evaluable: bool = True) -> tuple[Ground, ...]:
+        one = SliceComparison(feature="f", value="1", rows=500, days=9, gain=-0.1, high=high, evaluable=evaluable)
+        judgement = Judgement.model_construct(slices=(one,))
+        return grounds(critical=False, first=False, judgement=judgement)
+
+    assert found(-0.01) == (Ground.SLICE_HURT,)
+    assert found(0.01) == ()
+    assert found(-0.01, evaluable=False) == ()
+    assert grounds(critical=True, first=True, judgement=None) == (Ground.CRITICAL_TIER, Ground.FIRST_PROMOTION)

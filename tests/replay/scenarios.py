@@ -8,7 +8,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
-from contracts.fleet import EndpointPolicy
+from contracts.fleet import EndpointPolicy, Tier
 from contracts.ids import bench_id, lifecycle_id
 from contracts.incident import Accepted, LifecycleStatus, Stage
 from contracts.shadow import BenchRequest
@@ -19,6 +19,7 @@ from tests.stories import Loop, a_policy, an_alarm, start_lifecycle, until, work
 from workflows.shadow_bench import ShadowBench
 
 REVIEWED = a_policy(review={"reviewers": ["ada"], "timeout": "24h", "remind_after": "8h"})
+TWO = a_policy(review={"reviewers": ["ada", "grace"], "quorum": {"count": 2}})
 BENCH = shadow_policy()
 SHADOW_MODE = a_policy(mode="shadow")
 UNWATCHED = a_policy(rollout={"watch": "0s"})
@@ -124,6 +125,34 @@ async def expired(loop: Loop) -> list[Run]:
     return await _incident(loop)
 
 
+async def quorum(loop: Loop) -> list[Run]:
+    """Two have to approve: by update, by signal; in between another policy reaches the open review."""
+    await loop.alarm()
+    handle = await loop.in_stage(Stage.REVIEW)
+    digest = (await loop.incident_status(handle)).evidence
+    decision = {"approve": True, "reviewer": "ada", "note": "fresh data", "evidence": digest, "only_if": ["no_new_alarm"]}
+    await handle.execute_update("decide", decision)
+    await loop.lifecycle.execute_update("configure", TWO.model_copy(update={"tier": Tier.CRITICAL}))
+    await loop.lifecycle.signal("approve", {"reviewer": "grace", "note": "seen"})
+    return await _incident(loop)
+
+
+async def voided(loop: Loop) -> list[Run]:
+    """Another champion while people think."""
+    await loop.alarm()
+    await loop.in_stage(Stage.REVIEW)
+    loop.world.champion("put there by hand", quality=0.9)
+    return await _incident(loop)
+
+
+async def healed(loop: Loop) -> list[Run]:
+    """The alarm clears while people think."""
+    await loop.alarm()
+    await loop.in_stage(Stage.REVIEW)
+    await loop.lifecycle.signal("cleared", {"id": "alarm-1", "endpoint": loop.world.endpoint})
+    return await _incident(loop)
+
+
 async def deferred(loop: Loop) -> list[Run]:
     """Short of labels: a day's wait, then another look."""
     await loop.alarm()
@@ -199,6 +228,9 @@ SCENARIOS = {
     "rejected": Scenario(rejected, regressing, REVIEWED),
     "approved-by-signal": Scenario(approved_by_signal, regressing, REVIEWED),
     "expired": Scenario(expired, regressing, REVIEWED),
+    "quorum": Scenario(quorum, regressing, TWO),
+    "voided": Scenario(voided, regressing, a_policy(review={"recheck_every": "0.2s"})),
+    "healed": Scenario(healed, regressing),
     "deferred": Scenario(deferred, lambda: drifted(coverage_short=1), UNWATCHED),
     "short-of-data": Scenario(one_incident, lambda: drifted(coverage_short=9), a_policy(data={"coverage": {"on_short": "end"}})),
     "cancelled": Scenario(cancelled, lambda: drifted(training_holds=True)),

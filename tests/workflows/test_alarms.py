@@ -102,7 +102,7 @@ async def test_a_malformed_signal_is_quarantined_and_poisons_nothing(temporal_en
     assert "as_of: Field required" in reasons[3]
     assert "names endpoint 'other'" in reasons[4]
     assert "kind: Input should be" in reasons[5]
-    assert "there is alarm, approve, reject, pause, resume" in reasons[7]
+    assert "there is alarm, cleared, approve, reject, pause, resume" in reasons[7]
     assert status.state.counts["quarantined"] == 8
 
 
