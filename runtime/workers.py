@@ -18,6 +18,7 @@ from activities.following import FollowActivities
 from activities.gate import GateActivities
 from activities.promotion import PromotionActivities
 from activities.recalibration import RecalibrationActivities
+from activities.review import ReviewActivities
 from activities.review_inputs import ReviewInputActivities
 from activities.shadow_evaluation import ShadowEvaluationActivities
 from activities.snapshot import SnapshotActivities
@@ -59,6 +60,7 @@ def main_activities(platform: Platform, client: Client) -> list[Callable[..., An
         bench.advise_bench,
         bench.keep_turn,
         bench.raise_alarm,
+        ReviewActivities(platform).verify_decision,
         AuditActivities(platform).record,
         NoticeActivities(platform).notify,
         CleanupActivities(platform).clean_up,

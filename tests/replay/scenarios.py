@@ -14,12 +14,13 @@ from contracts.incident import Accepted, LifecycleStatus, Stage
 from contracts.shadow import BenchRequest
 from platforms.errors import Corrupt, TrainingFailed
 from tests.benches import keep_a_record, shadow_policy
-from tests.fakes import AS_OF, World, fake_platform
+from tests.fakes import AS_OF, World, fake_platform, fake_token, kept_token
 from tests.stories import Loop, a_policy, an_alarm, start_lifecycle, until, workers
 from workflows.shadow_bench import ShadowBench
 
 REVIEWED = a_policy(review={"reviewers": ["ada"], "timeout": "24h", "remind_after": "8h"})
 TWO = a_policy(review={"reviewers": ["ada", "grace"], "quorum": {"count": 2}})
+VOUCHED = a_policy(review={"reviewers": ["ada"], "unverified": "refuse"})
 BENCH = shadow_policy()
 SHADOW_MODE = a_policy(mode="shadow")
 UNWATCHED = a_policy(rollout={"watch": "0s"})
@@ -137,6 +138,23 @@ async def quorum(loop: Loop) -> list[Run]:
     return await _incident(loop)
 
 
+async def vouched(loop: Loop) -> list[Run]:
+    """A ticket that stands for a forged token is refused; the next one counts."""
+    await loop.alarm()
+    handle = await loop.in_stage(Stage.REVIEW)
+    forged, good = (kept_token(loop.world, token) for token in ("a forged token", fake_token("ada")))
+    decision = {"approve": True, "reviewer": "ada", "note": "fresh data"}
+    await loop.lifecycle.signal("approve", {**decision, "ticket": forged})
+
+    async def refused() -> bool:
+        return bool((await loop.incident_status(handle)).refused)
+
+    await until(refused, "the refusal of a forged token")
+    digest = (await loop.incident_status(handle)).evidence
+    await handle.execute_update("decide", {**decision, "evidence": digest, "ticket": good})
+    return await _incident(loop)
+
+
 async def voided(loop: Loop) -> list[Run]:
     """Another champion while people think."""
     await loop.alarm()
@@ -229,6 +247,7 @@ SCENARIOS = {
     "approved-by-signal": Scenario(approved_by_signal, regressing, REVIEWED),
     "expired": Scenario(expired, regressing, REVIEWED),
     "quorum": Scenario(quorum, regressing, TWO),
+    "vouched": Scenario(vouched, regressing, VOUCHED),
     "voided": Scenario(voided, regressing, a_policy(review={"recheck_every": "0.2s"})),
     "healed": Scenario(healed, regressing),
     "deferred": Scenario(deferred, lambda: drifted(coverage_short=1), UNWATCHED),
