@@ -1,14 +1,15 @@
 """Alertmanager's webhook, version 4: several alerts in one body.
 
 An alert's `endpoint` label names the endpoint, `kind` (our kinds; model_quality unless it says otherwise) what it is about,
-`severity` how bad it is. `startsAt` is the time of the data. A resolved alert is acknowledged and ignored.
+`severity` how bad it is. `startsAt` is the time of the data. A resolved alert clears the
+alarm that it was.
 """
 
 import math
 from typing import Final
 
-from bridge.items import BodyError, Ignored, Item, Refused
-from bridge.own import MAX_MESSAGE, alarm_from, bounded_id, bounded_labels
+from bridge.items import BodyError, Item, Refused
+from bridge.own import MAX_MESSAGE, alarm_from, bounded_id, bounded_labels, ended_from
 from bridge.reading import Json, head
 from contracts.alarm import AlarmKind, Severity
 
@@ -55,9 +56,7 @@ def _item(alert: Json) -> Item:
         return Refused("an alert is an object with `labels`, among them `endpoint`", head(alert))
     labels = alert["labels"]
     if alert.get("status") == "resolved":
-        return Ignored(
-            _id(alert), str(labels.get("endpoint", ""))[:63], "resolved: the alert has ended, and incidents end by themselves"
-        )
+        return ended_from({"id": _id(alert), "endpoint": labels.get("endpoint"), "source": "alertmanager"}, names=_NAMES)
     return alarm_from(_translated(alert, labels), names=_NAMES)
 
 

@@ -13,6 +13,7 @@ class Result(StrEnum):
     """What became of one alarm of a body."""
 
     ACCEPTED = "accepted"
+    CLEARED = "cleared"
     IGNORED = "ignored"
     REFUSED = "refused"
     UNKNOWN_ENDPOINT = "unknown_endpoint"
@@ -41,7 +42,7 @@ def failure(status: int, reason: str, headers: Mapping[str, str] | None = None) 
 def results(told: Sequence[Told]) -> Response:
     """202 where anything was taken; else 404 where only endpoints were unknown; else 400."""
     found = {one.result for one in told}
-    taken = found & {Result.ACCEPTED, Result.IGNORED}
+    taken = found & {Result.ACCEPTED, Result.CLEARED, Result.IGNORED}
     status = 202 if taken else 404 if found == {Result.UNKNOWN_ENDPOINT} else 400
     content: dict[str, Any] = {"results": [asdict(one) for one in told]}
     if not taken:

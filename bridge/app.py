@@ -16,7 +16,7 @@ from bridge.answers import Result, Told, failure, reply, results
 from bridge.evidence import EvidenceFiles
 from bridge.formats import items_from
 from bridge.forward import Forwarder, TemporalDown, UnknownEndpoint
-from bridge.items import HEAD, BodyError, Ignored, Item, Refused
+from bridge.items import HEAD, BodyError, Ended, Ignored, Item, Refused, Understood
 from bridge.reading import MAX_BYTES, too_large
 from bridge.rejected import RejectedLog, Rejection
 from runtime.http_server import own_hosts
@@ -92,12 +92,15 @@ class Intake:
             return Told(index, Result.REFUSED, reason=item.reason)
         if isinstance(item, Ignored):
             return Told(index, Result.IGNORED, item.id, item.endpoint, item.reason)
-        alarm = item.alarm
+        ended = isinstance(item, Ended)
+        told = item.cleared if isinstance(item, Ended) else item.alarm
         try:
-            await self._forwarder.send(alarm, traceparent)
+            await (
+                self._forwarder.clear(item.cleared) if isinstance(item, Ended) else self._forwarder.send(item.alarm, traceparent)
+            )
         except UnknownEndpoint:
-            return Told(index, Result.UNKNOWN_ENDPOINT, alarm.id, alarm.endpoint, f"no endpoint {alarm.endpoint!r} {_UNKNOWN}")
-        return Told(index, Result.ACCEPTED, alarm.id, alarm.endpoint)
+            return Told(index, Result.UNKNOWN_ENDPOINT, told.id, told.endpoint, f"no endpoint {told.endpoint!r} {_UNKNOWN}")
+        return Told(index, Result.CLEARED if ended else Result.ACCEPTED, told.id, told.endpoint)
 
     def _allowed(self, request: Request) -> bool:
         if self._token is None:
@@ -128,7 +131,7 @@ def _rejections(request: Request, items: list[Item], told: list[Told]) -> list[R
     for item, one in zip(items, told, strict=True):
         if isinstance(item, Refused):
             kept.append(_rejection(request, item.reason, item.head))
-        elif one.result is Result.UNKNOWN_ENDPOINT and not isinstance(item, Ignored):
+        elif one.result is Result.UNKNOWN_ENDPOINT and isinstance(item, Understood):
             kept.append(_rejection(request, one.reason, item.alarm.model_dump_json()[:HEAD]))
     return kept
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from bridge.alertmanager import severity_of
 from bridge.items import Ignored, Item, Refused
-from bridge.own import MAX_MESSAGE, alarm_from, bounded_id, bounded_labels
+from bridge.own import MAX_MESSAGE, alarm_from, bounded_id, bounded_labels, ended_from
 from bridge.reading import Json, head
 from contracts.alarm import AlarmKind
 
@@ -24,7 +24,7 @@ def is_cloudwatch(raw: Json) -> bool:
 
 
 def alarm_from_cloudwatch(raw: dict[str, Json]) -> Item:
-    """One item per event; states other than ALARM are acknowledged and ignored."""
+    """One item per event. OK after ALARM clears that alarm; other states are acknowledged and ignored."""
     detail = _object(raw.get("detail"))
     state, tags = _object(detail.get("state")), _object(detail.get("alarmTags"))
     metrics = _metrics_of(detail)
@@ -34,6 +34,10 @@ def alarm_from_cloudwatch(raw: dict[str, Json]) -> Item:
     endpoint = tags.get("endpoint") or _dimension(metrics)
     stamp = state.get("timestamp") or raw.get("time")
     identity = bounded_id(f"{name}@{stamp}")
+    before = _object(detail.get("previousState"))
+    if state.get("value") == "OK" and before.get("value") == "ALARM":
+        ended = {"id": bounded_id(f"{name}@{before.get('timestamp')}"), "endpoint": endpoint, "source": "aws.cloudwatch"}
+        return ended_from(ended, names=_NAMES)
     if state.get("value") != "ALARM":
         return Ignored(identity, str(endpoint or "")[:63], f"state {str(state.get('value'))[:40]}: only ALARM is acted upon")
     translated = {

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from contracts.alarm import Alarm
+from contracts.alarm import Alarm, Cleared
 
 HEAD: Final = 2000
 
@@ -16,8 +16,15 @@ class Understood:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """What an alarm told of has ended: forwarded, too."""
+
+    cleared: Cleared
+
+
+@dataclass(frozen=True)
 class Ignored:
-    """Acknowledged, but nothing to forward: the sender says that something has ended."""
+    """Acknowledged, but nothing to forward: a state that is neither an alarm nor the end of one."""
 
     id: str
     endpoint: str
@@ -33,7 +40,7 @@ class Refused:
     """The first characters of the item, for the rejected log."""
 
 
-Item = Understood | Ignored | Refused
+Item = Understood | Ended | Ignored | Refused
 
 
 class BodyError(Exception):

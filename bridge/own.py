@@ -10,13 +10,15 @@ from typing import Annotated, Final
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
-from bridge.items import Item, Refused, Understood
+from bridge.items import Ended, Item, Refused, Understood
 from bridge.reading import Json, head
-from contracts.alarm import Alarm, AlarmKind, Reading, Severity
+from contracts.alarm import Alarm, AlarmKind, Cleared, Reading, Severity
 from policies.intake import from_the_future
 
 MAX_ALARM_BYTES: Final = 60_000
 """A lifecycle reads no larger signal."""
+CLEARED: Final = "cleared"
+"""The `status` by which a sender says that what its alarm told of has ended."""
 MAX_ID: Final = 200
 MAX_MESSAGE: Final = 4000
 MAX_LABELS: Final = 50
@@ -54,6 +56,8 @@ def alarm_from(raw: Json, *, names: Mapping[str, str] = _NO_NAMES) -> Item:
     """Check one alarm. `names` says what a translated field is called in the sender's format."""
     if not isinstance(raw, dict):
         return Refused(f"an alarm is a JSON object, found {kind_of(raw)}", head(raw))
+    if raw.get("status") == CLEARED:
+        return ended_from(raw, names=names)
     text = json.dumps(raw)
     try:
         body = AlarmBody.model_validate_json(text, strict=True)
@@ -67,6 +71,16 @@ def alarm_from(raw: Json, *, names: Mapping[str, str] = _NO_NAMES) -> Item:
     if len(alarm.model_dump_json().encode()) > MAX_ALARM_BYTES:
         return Refused(f"the alarm is larger than {MAX_ALARM_BYTES} bytes; send fewer labels and metrics", head(raw))
     return Understood(alarm)
+
+
+def ended_from(raw: dict[str, Json], *, names: Mapping[str, str] = _NO_NAMES) -> Item:
+    """The end of what an alarm told of: its id, and the endpoint. Whatever else is there is left alone."""
+    known = {name: raw[name] for name in Cleared.model_fields if name in raw}
+    try:
+        return Ended(Cleared.model_validate_json(json.dumps(known), strict=True))
+    except ValidationError as error:
+        reasons = [_reason(detail, names) for detail in error.errors(include_url=False)]
+        return Refused("; ".join(dict.fromkeys(reasons))[:MAX_MESSAGE], head(raw))
 
 
 def bounded_id(text: str) -> str:

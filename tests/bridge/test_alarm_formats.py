@@ -39,12 +39,10 @@ async def test_a_list_of_alarms_is_forwarded_in_order(http: httpx.AsyncClient, l
     assert [alarm["id"] for alarm in await endpoint.heard()] == ["a-0", "a-1", "a-2"]
 
 
-async def test_alertmanager_firing_alerts_are_forwarded_and_resolved_ones_ignored(
-    http: httpx.AsyncClient, listening: Listening
-) -> None:
+async def test_alertmanager_firing_alerts_are_forwarded(http: httpx.AsyncClient, listening: Listening) -> None:
     endpoint = await listening(1)
-    answer = await http.post("/alarms", json=webhook(alert(endpoint.name), alert(endpoint.name, status="resolved")))
-    assert (answer.status_code, [one["result"] for one in answer.json()["results"]]) == (202, ["accepted", "ignored"])
+    answer = await http.post("/alarms", json=webhook(alert(endpoint.name)))
+    assert (answer.status_code, [one["result"] for one in answer.json()["results"]]) == (202, ["accepted"])
     (alarm,) = await endpoint.heard()
     assert alarm["id"] == "c0ffee@2012-03-04T06:00:00.123+01:00"
     assert (alarm["as_of"], alarm["severity"], alarm["kind"]) == ("2012-03-04T05:00:00.123000Z", "critical", "model_quality")
@@ -100,8 +98,35 @@ async def test_cloudwatch_alarms_find_their_endpoint_by_tag_then_by_dimension(
 
 
 async def test_a_cloudwatch_state_that_is_no_alarm_is_acknowledged_and_ignored(http: httpx.AsyncClient) -> None:
-    answer = await http.post("/alarms", json=cloudwatch("bikes", state="OK"))
-    assert (answer.status_code, answer.json()["results"][0]["result"]) == (202, "ignored")
+    for state in ("OK", "INSUFFICIENT_DATA"):
+        answer = await http.post("/alarms", json=cloudwatch("bikes", state=state))
+        assert (answer.status_code, answer.json()["results"][0]["result"]) == (202, "ignored")
+
+
+async def test_whoever_raised_an_alarm_can_say_that_it_has_ended(http: httpx.AsyncClient, listening: Listening) -> None:
+    """Under the id that the alarm had: Alertmanager's fingerprint and start, CloudWatch's state before, our own."""
+    endpoint = await listening(6)
+    alarm_state = {"value": "ALARM", "timestamp": "2012-03-04T05:00:00.985+0000"}
+    bodies = [
+        own(endpoint.name),
+        {"id": "a-1", "endpoint": endpoint.name, "status": "cleared"},
+        webhook(alert(endpoint.name)),
+        webhook(alert(endpoint.name, status="resolved")),
+        cloudwatch(endpoint.name),
+        cloudwatch(endpoint.name, state="OK", previousState=alarm_state),
+    ]
+    answers = [await http.post("/alarms", json=body) for body in bodies]
+    assert [answer.json()["results"][0]["result"] for answer in answers] == ["accepted", "cleared"] * 3
+    signals = await endpoint.handle.result()
+    assert [name for name, _ in signals] == ["alarm", "cleared"] * 3
+    for (_, raised), (_, cleared) in zip(signals[::2], signals[1::2], strict=True):
+        assert (cleared["id"], cleared["endpoint"]) == (raised["id"], endpoint.name)
+
+
+async def test_the_end_of_an_alarm_that_names_no_endpoint_is_refused(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/alarms", json={"id": "a-1", "status": "cleared"})
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("endpoint: is missing; send the endpoint's name")
 
 
 async def test_the_senders_trace_goes_on_to_the_lifecycle(http: httpx.AsyncClient, listening: Listening) -> None:

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from bridge.app import build_app
 from bridge.forward import Forwarder
 from runtime.settings import Settings
-from tests.bridge.bodies import alert, event, own, rejected, webhook
+from tests.bridge.bodies import alert, cloudwatch, event, own, rejected, webhook
 
 Listening = Callable[[int], Any]
 
@@ -181,7 +181,7 @@ async def test_an_alarm_larger_than_a_lifecycle_reads_is_refused(http: httpx.Asy
 
 async def test_half_a_character_does_not_break_the_answer(http: httpx.AsyncClient) -> None:
     """JSON may spell a lone surrogate, which no encoding can carry."""
-    body = json.dumps(webhook(alert("bikes", status="resolved", fingerprint="\ud800"))).encode()
+    body = json.dumps(cloudwatch("bikes", state="OK", alarmName="\ud800")).encode()
     answer = await http.post("/alarms", content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["results"][0]["result"]) == (202, "ignored")
 
