@@ -58,7 +58,7 @@ def judgement(seed: int) -> Judgement:
     pair = PairedScores(day=day + 20000, champion=champion, challenger=challenger, label=label)
     return judge(
         holdout=pair,
-        replay=None,
+        replay=pair,
         gate=GatePolicy(),
         threshold=0.5,
         champion_trained_through=trained,
@@ -129,12 +129,10 @@ class GeneratedLoop(Loop):
     async def running(self) -> AsyncIterator[Seen]:
         for name, status in self.statuses.items():
             yield Seen(lifecycle_id(name), "run", "EndpointLifecycle", NOW, status.stage, "nothing", "", "")
-        for request, status in self.open.values():
+        for request, work in self.open.values():
             workflow_id = remediation_id(request.endpoint, request.incident)
-            waiting = status.waiting_on.value
-            yield Seen(
-                workflow_id, "run", "Remediation", NOW, status.stage.value, waiting, request.incident, request.severity.value
-            )
+            stage, waiting = work.stage.value, work.waiting_on.value
+            yield Seen(workflow_id, "run", "Remediation", NOW, stage, waiting, request.incident, request.severity.value)
 
     async def lifecycle(self, endpoint: str) -> LifecycleStatus:
         if endpoint not in self.statuses:
@@ -171,7 +169,8 @@ def _status(request: RemediationRequest, judged: Judgement) -> RemediationStatus
 
 def write_chain(home: Path, anchors: Path, endpoints: list[str], incidents: int) -> LocalAudit:
     """Two records for each incident, written at once: what the loop makes durable one by one takes longer."""
-    path, chance, head, lines = home / "audit" / "audit.jsonl", Random(7), audit_chain.GENESIS, []  # noqa: S311 - no secret
+    path, chance = home / "audit" / "audit.jsonl", Random(7)  # noqa: S311 - no secret
+    head, lines = audit_chain.GENESIS, list[bytes]()
     for n in range(incidents):
         name, at = endpoints[n % len(endpoints)], NOW - timedelta(hours=3 * (incidents - n))
         for entry in _entries(name, n, at, chance.choice(list(Outcome))):

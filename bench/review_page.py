@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import uvicorn
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -27,7 +28,7 @@ from review.desk import Desk
 from review.identity import NotAccepted
 from review.refresh import Refresher
 from review.sessions import Login, Sessions
-from runtime.http_server import listen, server
+from runtime.http_server import config, listen
 from runtime.settings import Settings
 from runtime.wiring import platform_from
 
@@ -78,12 +79,12 @@ def served(home: Path, endpoints: int, incidents: int) -> Iterator[Served]:
     write_manifests(home, list(loop.statuses))
     desk = desk_for(settings, loop)
     with listen("127.0.0.1", 0, who="the bench", setting="HOMEOSTAT_REVIEW") as taken:
-        web = server(build_app(desk))
+        web = uvicorn.Server(config(build_app(desk), grace_seconds=1))
         thread = threading.Thread(target=lambda: asyncio.run(_serve(desk, web.serve, taken)), daemon=True)
         began = time.monotonic()
         thread.start()
         while len(desk.book.records) < 2 * incidents or len(desk.book.endpoints) < endpoints:
-            if time.monotonic() - began > _START_SECONDS:
+            if not thread.is_alive() or time.monotonic() - began > _START_SECONDS:
                 raise RuntimeError("the page did not read the chain in time")
             time.sleep(0.05)
         yield Served(taken.getsockname()[1], logged_in(desk), desk.book, time.monotonic() - began)
@@ -109,6 +110,7 @@ def milliseconds(at: Served, paths: list[str], requests: int) -> list[float]:
         found.append(1000 * (time.perf_counter() - began))
         if answer.status != http.HTTPStatus.OK:
             raise RuntimeError(f"{paths[n % len(paths)]}: {answer.status}")
+    connection.close()
     return sorted(found)
 
 

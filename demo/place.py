@@ -43,6 +43,8 @@ class Place:
             "HOMEOSTAT_HOME": str(own.home),
             "HOMEOSTAT_BRIDGE_PORT": str(own.bridge_port),
             "HOMEOSTAT_BRIDGE_URL": own.bridge_url,
+            "HOMEOSTAT_REVIEW_PORT": str(own.review_port),
+            "HOMEOSTAT_REVIEW_URL": own.review_url,
             "HOMEOSTAT_UI_URL": own.ui_url,
             "HOMEOSTAT_MONITOR_POLL_SECONDS": str(own.monitor_poll_seconds),
         }
@@ -54,11 +56,11 @@ class Place:
 
 
 def find_place(var: Path) -> Place:
-    """Take three free ports for a run in `var`/demo."""
+    """Take four free ports for a run in `var`/demo."""
     ports: set[int] = set()
-    while len(ports) < 3:  # noqa: PLR2004 - server, its UI, bridge
+    while len(ports) < 4:  # noqa: PLR2004 - server, its UI, bridge, review page
         ports.add(free_port())
-    server, ui, bridge = sorted(ports)
+    server, ui, bridge, review = sorted(ports)
     settings = Settings(
         home=(var / "demo").resolve(),
         anchors=None,
@@ -67,6 +69,9 @@ def find_place(var: Path) -> Place:
         bridge_port=bridge,
         bridge_url=f"http://127.0.0.1:{bridge}",
         bridge_token=None,
+        review_host="127.0.0.1",
+        review_port=review,
+        review_url=f"http://127.0.0.1:{review}",
         ui_url=f"http://127.0.0.1:{ui}",
         monitor_poll_seconds=MONITOR_POLL_SECONDS,
     )

@@ -110,8 +110,9 @@ class _Routes:
         return await self.files.evidence(link.endpoint, link.incident, request.path_params["name"])
 
     async def _health(self, request: Request) -> Response:  # noqa: ARG002 - a route's signature
-        temporal = "serving" if self.desk.book.connected else "unreachable"
-        return JSONResponse({"status": "ok" if self.desk.book.connected else "degraded", "temporal": temporal})
+        if self.desk.book.connected:
+            return JSONResponse({"status": "ok", "temporal": "serving"})
+        return JSONResponse({"status": "degraded", "temporal": "unreachable"}, 503)
 
     async def bad_form(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, BadForm)

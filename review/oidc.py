@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import jwt
-from authlib.integrations.httpx_client import AsyncOAuth2Client
+from authlib.oauth2.auth import ClientAuth
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_request
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from review.identity import NotAccepted
 from review.sessions import Login, same
@@ -23,6 +25,7 @@ _METADATA_SECONDS: Final = 3600.0
 _KEYS_SECONDS: Final = 15.0
 """Keys are fetched again for an unknown key id, at most so often."""
 _HTTP_SECONDS: Final = 10.0
+_SCOPE: Final = "openid email profile"
 _LARGEST: Final = 256 * 1024
 _LEEWAY_SECONDS: Final = 30
 _LONGEST_SUBJECT: Final = 200
@@ -67,11 +70,18 @@ class Oidc:
         if len(self._pending) >= _MOST_PENDING:
             raise NotAccepted("too many logins are under way; try again in a few minutes")
         self._pending[state] = pending
-        async with self._client() as client:
-            url, _ = client.create_authorization_url(
-                metadata["authorization_endpoint"], state=state, nonce=pending.nonce, code_verifier=pending.verifier
-            )
-        return str(url)
+        address: str = prepare_grant_uri(
+            metadata["authorization_endpoint"],
+            self.client_id,
+            "code",
+            redirect_uri=self.callback,
+            scope=_SCOPE,
+            state=state,
+            nonce=pending.nonce,
+            code_challenge=create_s256_code_challenge(pending.verifier),
+            code_challenge_method="S256",
+        )
+        return address
 
     async def end(self, browser: str, given: dict[str, str]) -> tuple[Login, str]:
         """Who came back, and where to go on. Raises: NotAccepted."""
@@ -89,17 +99,14 @@ class Oidc:
         return Login(subject, f"logged in by {self.issuer}", self.issuer), pending.onward
 
     async def _token(self, code: str, pending: Pending) -> str:
-        try:
-            async with self._client() as client:
-                answer = await client.fetch_token(
-                    (await self._known())["token_endpoint"], code=code, code_verifier=pending.verifier
-                )
-        except httpx.HTTPError as error:
-            raise NotAccepted(_UNREACHABLE) from error
-        except Exception as error:
-            raise NotAccepted("the login service did not confirm the login; begin it again") from error
-        token = answer.get("id_token")
-        if not isinstance(token, str) or len(token) > _LARGEST:
+        """The id token for a code. Raises: NotAccepted."""
+        body = prepare_token_request("authorization_code", redirect_uri=self.callback, code=code, code_verifier=pending.verifier)
+        method = "client_secret_basic" if self.client_secret else "none"
+        headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
+        uri = (await self._known())["token_endpoint"]
+        uri, headers, body = ClientAuth(self.client_id, self.client_secret, method).prepare("POST", uri, headers, body)
+        token = (await self._fetch(uri, content=body, headers=headers)).get("id_token")
+        if not isinstance(token, str):
             raise NotAccepted("the login service gave no id token; it has to speak OpenID Connect")
         return token
 
@@ -154,29 +161,18 @@ class Oidc:
         self._metadata = (monotonic(), found)
         return found
 
-    async def _fetch(self, url: str) -> dict[str, Any]:
+    @staticmethod
+    async def _fetch(url: str, content: str | None = None, headers: dict[str, str] | None = None) -> dict[str, Any]:
+        """A JSON object, by GET, or by POST where there is something to send. Raises: NotAccepted."""
         try:
             async with httpx.AsyncClient(timeout=_HTTP_SECONDS, trust_env=False) as client:
-                answer = await client.get(url)
-            answer.raise_for_status()
-            found = answer.json() if len(answer.content) <= _LARGEST else None
+                answer = await client.request("GET" if content is None else "POST", url, content=content, headers=headers)
+            found = answer.json() if answer.is_success and len(answer.content) <= _LARGEST else None
         except (httpx.HTTPError, ValueError) as error:
             raise NotAccepted(_UNREACHABLE) from error
         if not isinstance(found, dict):
-            raise NotAccepted(_UNREACHABLE)
+            raise NotAccepted("the login service did not confirm the login; begin it again")
         return found
-
-    def _client(self) -> AsyncOAuth2Client:
-        return AsyncOAuth2Client(
-            self.client_id,
-            self.client_secret or None,
-            scope="openid email profile",
-            redirect_uri=self.callback,
-            code_challenge_method="S256",
-            token_endpoint_auth_method="client_secret_basic" if self.client_secret else "none",
-            timeout=_HTTP_SECONDS,
-            trust_env=False,
-        )
 
 
 def _for_algorithm(key: jwt.PyJWK, algorithm: str) -> jwt.PyJWK:

@@ -1,7 +1,7 @@
 """Keeps the book fresh in the background: a list every other second, and a question only where something moved."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Final
@@ -84,7 +84,7 @@ class Refresher:
         for one in seen:
             known = self.book.endpoints.get(one.endpoint) or Endpoint(one.endpoint)
             self.book.put_endpoint(replace(known, stage=one.stage or known.stage or "idle", waiting_on=one.waiting_on))
-        await _few(self.ask_lifecycle(one.endpoint) for one in self._due(seen))
+        await _few(self._due(seen), lambda one: self.ask_lifecycle(one.endpoint))
 
     async def _incidents(self, seen: list[Seen]) -> None:
         names = {f"{one.endpoint}/{one.incident}" for one in seen}
@@ -96,7 +96,7 @@ class Refresher:
                 self.book.put_incident(
                     replace(known, stage=one.stage, waiting_on=one.waiting_on, severity=one.severity, started=one.started)
                 )
-        await _few(self.ask_incident(one.endpoint, one.incident) for one in self._due(seen))
+        await _few(self._due(seen), lambda one: self.ask_incident(one.endpoint, one.incident))
 
     def _due(self, seen: list[Seen]) -> list[Seen]:
         """Those that moved since they were asked, then those that wait for a person and were asked long ago."""
@@ -229,12 +229,12 @@ def _without_seen(status: LifecycleStatus) -> LifecycleStatus:
     return status.model_copy(update={"state": status.state.model_copy(update={"seen": ()})})
 
 
-async def _few(questions: Iterable[Awaitable[object]]) -> None:
+async def _few(seen: list[Seen], ask: Callable[[Seen], Awaitable[object]]) -> None:
     """A few at a time; each deals with its own failures."""
     slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(question: Awaitable[object]) -> None:
+    async def one(asked: Seen) -> None:
         async with slots:
-            await question
+            await ask(asked)
 
-    await asyncio.gather(*[one(question) for question in questions])
+    await asyncio.gather(*[one(asked) for asked in seen])

@@ -23,7 +23,7 @@ WORKER_GRACE_SECONDS = 30.0
 SERVING_GRACE_SECONDS = 25.0
 """More than the supervisor waits for its instances to drain."""
 BRIDGE_GRACE_SECONDS = 20.0
-"""More than the bridge gives the calls that have begun."""
+"""More than the bridge, and the review page, give the calls that have begun."""
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
@@ -42,6 +42,7 @@ class LocalRun:
             "TEMPORAL_ADDRESS": _port(self.address),
             "HOMEOSTAT_UI_URL": _port(self.settings.ui_url),
             "HOMEOSTAT_BRIDGE_PORT": self.settings.bridge_port,
+            "HOMEOSTAT_REVIEW_PORT": self.settings.review_port,
         }
 
     def processes(self) -> list[Process]:
@@ -49,6 +50,7 @@ class LocalRun:
         main = partial(queue_ready, self.address, MAIN_QUEUE, since)
         training = partial(queue_ready, self.address, TRAINING_QUEUE, since)
         bridge = partial(http_ready, f"http://{self.settings.bridge_host}:{self.settings.bridge_port}/health")
+        review = partial(http_ready, f"http://{self.settings.review_host}:{self.settings.review_port}/health")
         serving = partial(lock_held, self.settings.home / "serving" / ".serving.lock")
         env = on_embedded_server(self.address)
         python = sys.executable
@@ -63,6 +65,7 @@ class LocalRun:
                 grace_seconds=WORKER_GRACE_SECONDS,
             ),
             Process("bridge", [python, "-m", "bridge"], env, bridge, grace_seconds=BRIDGE_GRACE_SECONDS),
+            Process("review", [python, "-m", "review"], env, review, grace_seconds=BRIDGE_GRACE_SECONDS),
             Process("serving", [python, "-m", "platforms.local.serving"], env, serving, grace_seconds=SERVING_GRACE_SECONDS),
             Process("monitor", [python, "-m", "platforms.local.monitor", "--fleet", str(self.fleet)], env, self._monitor_loops),
         ]

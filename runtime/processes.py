@@ -93,6 +93,7 @@ def _welcome(settings: Settings, fleet: Path) -> str:
     return f"""up.
   Temporal UI   {settings.ui_url}
   bridge        {settings.bridge_url}   (POST /alarms)
+  review page   {settings.review_url}   (log in: .venv/bin/python starter.py login)
   next          .venv/bin/python starter.py apply {fleet}
   end           make down"""
 

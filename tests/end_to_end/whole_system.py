@@ -212,12 +212,14 @@ def _is(path: Path, endpoint: str, kind: str) -> bool:
 @contextmanager
 def started(home: Path, endpoints: dict[str, dict[str, Any]], *, without: tuple[str, ...] = ()) -> Iterator[System]:
     """History in the feature store, processes up, fleet file applied; all gone at the end."""
-    ports = {name: free_port() for name in ("server", "ui", "bridge")}
+    ports = {name: free_port() for name in ("server", "ui", "bridge", "review")}
     address = f"127.0.0.1:{ports['server']}"
     settings = Settings(
         home=home.resolve(),
         bridge_port=ports["bridge"],
         bridge_url=f"http://127.0.0.1:{ports['bridge']}",
+        review_port=ports["review"],
+        review_url=f"http://127.0.0.1:{ports['review']}",
         ui_url=f"http://127.0.0.1:{ports['ui']}",
     )
     fleet = home / "fleet.yaml"
@@ -228,6 +230,8 @@ def started(home: Path, endpoints: dict[str, dict[str, Any]], *, without: tuple[
         "HOMEOSTAT_HOME": str(settings.home),
         "HOMEOSTAT_BRIDGE_PORT": str(settings.bridge_port),
         "HOMEOSTAT_BRIDGE_URL": settings.bridge_url,
+        "HOMEOSTAT_REVIEW_PORT": str(settings.review_port),
+        "HOMEOSTAT_REVIEW_URL": settings.review_url,
         "HOMEOSTAT_UI_URL": settings.ui_url,
     }
     with ProcessGroup(settings.home, say=lambda line: None) as group:

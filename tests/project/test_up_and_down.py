@@ -19,7 +19,7 @@ from runtime.process_records import Records
 from runtime.readiness import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ["temporal-server", "worker", "worker-training", "bridge", "serving", "monitor"]
+NAMES = ["temporal-server", "worker", "worker-training", "bridge", "review", "serving", "monitor"]
 
 
 class Home:
@@ -27,12 +27,14 @@ class Home:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.bridge, self.temporal, self.ui = free_port(), free_port(), free_port()
+        self.bridge, self.review, self.temporal, self.ui = free_port(), free_port(), free_port(), free_port()
         mine = ("HOMEOSTAT_", "TEMPORAL_", "OTEL_")
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith(mine)} | {
             "HOMEOSTAT_HOME": str(folder),
             "HOMEOSTAT_BRIDGE_PORT": str(self.bridge),
             "HOMEOSTAT_BRIDGE_URL": f"http://127.0.0.1:{self.bridge}",
+            "HOMEOSTAT_REVIEW_PORT": str(self.review),
+            "HOMEOSTAT_REVIEW_URL": f"http://127.0.0.1:{self.review}",
             "HOMEOSTAT_UI_URL": f"http://127.0.0.1:{self.ui}",
             "TEMPORAL_ADDRESS": f"127.0.0.1:{self.temporal}",
         }
@@ -80,6 +82,7 @@ def test_up_starts_everything_down_ends_it_and_both_may_be_said_twice(home: Home
     assert [line.split(":")[0].strip() for line in first.stdout.splitlines() if "ready after" in line] == NAMES
     assert httpx.get(f"http://127.0.0.1:{home.bridge}/health").is_success
     assert httpx.get(f"http://127.0.0.1:{home.ui}").is_success
+    assert httpx.get(f"http://127.0.0.1:{home.review}/health").json()["status"] == "ok"
     assert home.run("status").returncode == 0
     pids = home.alive()
 
