@@ -1,9 +1,12 @@
 """Write a link of the audit chain, and tell people."""
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.channels import tell
 from activities.failures import translated
 from contracts.audit import AuditEntry, AuditRecord
+from contracts.delivery import Delivery
 from contracts.review import Notice
 from platforms.ports import Platform
 
@@ -26,6 +29,28 @@ class NoticeActivities:
 
     @activity.defn
     @translated
-    def notify(self, notice: Notice) -> bool:
-        """False when this notice had been sent before."""
-        return self._notifier.send(notice)
+    def notify(self, notice: Notice) -> Delivery:
+        """Through every channel, once per state; one that is down is tried a second time and then named in the answer.
+
+        Raises where the notice can't be kept for people to look up; the channels have been tried all the same.
+        """
+        try:
+            self._notifier.send(notice)
+        finally:
+            delivery = tell(self._notifier, notice)
+        if delivery.waiting and activity.info().attempt == 1:
+            raise _unfinished(delivery)
+        return delivery
+
+    @activity.defn
+    def notify_late(self, notice: Notice) -> Delivery:
+        """What a channel that was down has not taken: tried until it has, or until the step's time is up."""
+        delivery = tell(self._notifier, notice)
+        if delivery.waiting:
+            raise _unfinished(delivery)
+        return delivery
+
+
+def _unfinished(delivery: Delivery) -> ApplicationError:
+    """Carries who has been told and who hasn't, for when it was the last try."""
+    return ApplicationError(delivery.sentence, delivery, type="Untold", category=ApplicationErrorCategory.BENIGN)

@@ -17,6 +17,8 @@ class AuditEvent(StrEnum):
     REFUSED = "refused"
     SWEPT = "swept"
     CONFIGURED = "configured"
+    UNTOLD = "untold"
+    """A notice that a channel never took, however long it was tried."""
 
 
 class AuditEntry(Contract):

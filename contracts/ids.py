@@ -58,6 +58,11 @@ def step_key(workflow_id: str, stage: str, n: int = 1) -> str:
     return f"{workflow_id}/{stage}/{n}"
 
 
+def late_notice_id(key: str) -> str:
+    """The workflow that goes on telling what a channel has missed; `key` is the notice's."""
+    return f"{key}/late"
+
+
 def training_key(workflow_id: str, purpose: Purpose) -> str:
     """The key of a remediation's training job; the sweeper stops by it what a dead worker left running."""
     return step_key(workflow_id, f"train-{purpose.value}")

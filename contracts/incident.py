@@ -6,6 +6,7 @@ from pydantic import Field
 
 from contracts.alarm import Alarm, QuarantinedSignal, Severity
 from contracts.base import Contract, EndpointName, Sha256, Utc
+from contracts.delivery import Untold
 from contracts.evaluation import Judgement
 from contracts.fleet import EndpointPolicy
 from contracts.notices import Told
@@ -139,6 +140,8 @@ class RemediationStatus(Contract):
     review: ReviewOutcome | None = None
     refused: tuple[RefusedDecision, ...] = ()
     quarantine: tuple[QuarantinedSignal, ...] = ()
+    untold: tuple[Untold, ...] = ()
+    """Notices that a channel hasn't taken so far, or never will."""
     sentence: str = ""
     asked: Asked | None = None
     decisions: tuple[Counted, ...] = ()

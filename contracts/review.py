@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from contracts.alarm import Severity
 from contracts.base import Contract, Declared, Duration, EndpointName, Sha256, Text, Utc
 from contracts.conditions import read
 from contracts.evaluation import Verdict
@@ -249,6 +250,13 @@ class Notice(Contract):
     recipients: tuple[str, ...] = ()
     channels: dict[str, Channel] = Field(default_factory=dict)
     """Those that it goes to, by name."""
+    personal: dict[str, str] = Field(default_factory=dict)
+    """Of those, by name: which person alone each reaches, and may so be sent a link of their own."""
     state: str = ""
-    """What it tells of: one state is told once by each channel."""
+    """What it tells of: one state is told once by each channel. The key, unless said."""
     links: dict[str, str] = Field(default_factory=dict)
+    severity: Severity = Severity.MEDIUM
+
+    @property
+    def tells_of(self) -> str:
+        return self.state or self.key

@@ -219,7 +219,11 @@ class AlarmSink(Protocol):
 
 class Notifier(Protocol):
     def send(self, notice: Notice) -> bool:
-        """Tell people; False when this key was sent before. Raises: Unavailable."""
+        """Keep the notice where people look; False when this key was sent before. Raises: Unavailable."""
+        ...
+
+    def tell(self, notice: Notice, channel: str) -> bool:
+        """Through one of its channels; False when that has heard of this state. Raises: Unavailable, Invalid, Exhausted."""
         ...
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from contracts.people import GROUP, ROLE
 from contracts.review import ReviewPolicy
+from policies import channel_address
 from policies.reviewers import deciders, members, with_role
 
 Place = tuple[str | int, ...]
@@ -45,6 +46,8 @@ def _directory(review: ReviewPolicy) -> Iterator[Mistake]:
     for name, person in review.people.items():
         for at, channel in enumerate(person.channels):
             yield from _channel(channel, review, ("people", name, "channels", at))
+    for name, way in review.reach.items():
+        yield from ((("reach", name, "url"), text) for text in channel_address.mistakes(way.url))
     for name, issuer in review.issuers.items():
         if "://" in issuer.jwks and not issuer.jwks.startswith("https://"):
             yield ("issuers", name, "jwks"), "an issuer's keys come by https, or from a file: write https://... or a path"

@@ -26,8 +26,6 @@ _OF_THE_BENCH: Final = (
 """Fields that only the shadow bench reads: taken in silence where it doesn't judge, they would mislead."""
 
 
-_AHEAD: Final = (("review", "channels"),)
-"""Fields that the loop doesn't carry out yet."""
 _AT_THE_TOP: Final = {"people": "people", "groups": "groups", "issuers": "issuers", "reach": "channels"}
 """Where an endpoint's review has it, and what the top of the file calls it."""
 
@@ -50,7 +48,7 @@ def load(path: Path) -> Fleet:
         raise FleetFileError(path, [error.problem]) from None
     except Mistaken as error:
         raise FleetFileError(path, error.problems) from None
-    if problems := [*_without_the_bench(document, fleet), *_ahead(document, fleet), *_misnamed(document, fleet)]:
+    if problems := [*_without_the_bench(document, fleet), *_misnamed(document, fleet)]:
         raise FleetFileError(path, problems)
     return fleet
 
@@ -65,14 +63,6 @@ def _without_the_bench(document: Document, fleet: Fleet) -> Iterator[Problem]:
                 path, node, line = document.locate(("endpoints", endpoint, *field))
                 said = "counts only with `training.judging: shadow`; declare that, or leave it out"
                 yield Problem(line, document.shown(path, node), said)
-
-
-def _ahead(document: Document, fleet: Fleet) -> Iterator[Problem]:
-    for endpoint, policy in fleet.endpoints.items():
-        for field in _AHEAD:
-            if _differs(policy, field):
-                path, node, line = document.locate(("endpoints", endpoint, *field))
-                yield Problem(line, document.shown(path, node), "is not carried out yet; leave it out")
 
 
 def _misnamed(document: Document, fleet: Fleet) -> Iterator[Problem]:

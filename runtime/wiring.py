@@ -1,5 +1,10 @@
 """The composition root: the only place that says local or aws. Adapters are imported when they are chosen."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from contracts.review import Notice
+from platforms.channels import Channels, Post
 from platforms.ports import DecisionVault, Platform
 from runtime.errors import Misconfigured
 from runtime.settings import Settings
@@ -10,6 +15,45 @@ def platform_from(settings: Settings) -> Platform:
     if settings.platform == "local":
         return _local(settings)
     raise Misconfigured(f"HOMEOSTAT_PLATFORM is {settings.platform!r}; this version runs on 'local' only")
+
+
+def _channels() -> Channels:
+    """Each library is loaded when a channel first needs it."""
+
+    def apprise() -> Post:
+        from platforms.apprise_post import ApprisePost
+
+        return ApprisePost()
+
+    def sns() -> Post:
+        from platforms.aws.sns_post import SnsPost
+
+        return SnsPost()
+
+    return Channels({"sns:": sns, "": apprise})
+
+
+def _signed_link(settings: Settings) -> Callable[[str, Notice], str]:
+    """Opens the review page as one person, for one incident and its evidence, until the deadline."""
+    from platforms.identity.folder import IdentityFolder
+    from platforms.identity.links import Links
+
+    links = Links(IdentityFolder(settings.home))
+
+    def link(person: str, notice: Notice) -> str:
+        assert notice.evidence is not None
+        assert notice.deadline is not None
+        token = links.link_token(
+            person=person,
+            endpoint=notice.endpoint,
+            incident=notice.incident,
+            evidence=notice.evidence,
+            expires=notice.deadline,
+            now=datetime.now(UTC),
+        )
+        return f"{settings.review_url.rstrip('/')}/link?token={token}"
+
+    return link
 
 
 def vault_from(settings: Settings) -> DecisionVault:
@@ -48,7 +92,9 @@ def _local(settings: Settings) -> Platform:
         serving=LocalServing(home),
         manifests=LocalManifests(home),
         evidence=LocalEvidence(home, settings.bridge_url),
-        notifier=LocalNotifier(home, settings.ui_url),
+        notifier=LocalNotifier(
+            home, settings.ui_url, review_url=settings.review_url, channels=_channels(), signed_link=_signed_link(settings)
+        ),
         audit=LocalAudit(home, settings.anchor_dir),
         inventory=LocalInventory(home),
         bench=LocalBenchStore(home),

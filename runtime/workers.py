@@ -27,12 +27,13 @@ from platforms.ports import Platform
 from runtime.sandbox import RUNNER
 from runtime.settings import MAIN_QUEUE, Settings
 from workflows.endpoint_lifecycle import EndpointLifecycle
+from workflows.late_notice import LateNotice
 from workflows.options import training_queue
 from workflows.remediation import Remediation
 from workflows.rollback import Rollback
 from workflows.shadow_bench import ShadowBench
 
-WORKFLOWS = (EndpointLifecycle, Remediation, Rollback, ShadowBench)
+WORKFLOWS = (EndpointLifecycle, Remediation, Rollback, ShadowBench, LateNotice)
 QUEUES = ("main", "training")
 GRACE = timedelta(seconds=20)
 """How long a draining worker lets steps finish before it tells them to stop; a training job outlives it."""
@@ -42,6 +43,7 @@ def main_activities(platform: Platform, client: Client) -> list[Callable[..., An
     """Every step but training."""
     promotion, bake, bench = PromotionActivities(platform), BakeActivities(platform), BenchActivities(platform)
     recalibration, inputs = RecalibrationActivities(platform), ReviewInputActivities(platform, client)
+    notices = NoticeActivities(platform)
     return [
         SnapshotActivities(platform).take_snapshot,
         EvaluationActivities(platform).evaluate_challenger,
@@ -62,7 +64,8 @@ def main_activities(platform: Platform, client: Client) -> list[Callable[..., An
         bench.raise_alarm,
         ReviewActivities(platform).verify_decision,
         AuditActivities(platform).record,
-        NoticeActivities(platform).notify,
+        notices.notify,
+        notices.notify_late,
         CleanupActivities(platform).clean_up,
         FollowActivities(client).await_incident,
         inputs.read_inputs,

@@ -82,6 +82,10 @@ class World:
     manifests: list[Manifest] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
+    told: list[tuple[str, str]] = field(default_factory=list)
+    """By which channel, and the notice's kind, in order ..."""
+    heard: set[tuple[str, str]] = field(default_factory=set)
+    """... and the states that each has heard of."""
     records: list[AuditRecord] = field(default_factory=list)
     resources: dict[str, Resource] = field(default_factory=dict)
     taken: dict[str, datetime] = field(default_factory=dict)
@@ -403,6 +407,15 @@ class FakeNotifier:
         fresh = all(n.key != notice.key for n in self.world.notices)
         if fresh:
             self.world.notices.append(notice)
+        return fresh
+
+    def tell(self, notice: Notice, channel: str) -> bool:
+        """Fails as the world says for 'tell:CHANNEL'."""
+        self.world.step(f"tell:{channel}")
+        fresh = (channel, notice.tells_of) not in self.world.heard
+        if fresh:
+            self.world.heard.add((channel, notice.tells_of))
+            self.world.told.append((channel, notice.kind.value))
         return fresh
 
 

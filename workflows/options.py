@@ -61,6 +61,16 @@ NOTICE = Options(
 )
 """Telling people: a channel that is down delays nothing for long."""
 
+
+def late_notice(patience: timedelta) -> Options:
+    """A channel that is down is tried until what it should tell is of no use any more."""
+    return Options(
+        start_to_close_timeout=timedelta(seconds=30),
+        schedule_to_close_timeout=patience,
+        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=15), maximum_interval=timedelta(minutes=5)),
+    )
+
+
 ALARM = Options(
     start_to_close_timeout=timedelta(seconds=30), schedule_to_close_timeout=timedelta(minutes=10), retry_policy=_PATIENT
 )

@@ -6,6 +6,7 @@ from temporalio import workflow
 
 from contracts.alarm import QuarantinedSignal
 from contracts.base import Contract, Utc
+from contracts.delivery import Untold
 from contracts.evaluation import Evidence, Judgement
 from contracts.incident import RemediationRequest, RemediationStatus, Stage, WaitingOn
 from contracts.notices import Told
@@ -41,6 +42,8 @@ class Facts(Contract):
     rolled_back_to: str | None = None
     would_have: Route | None = None
     """In shadow mode: where the verdict would have led."""
+    untold: tuple[Untold, ...] = ()
+    """Notices that a channel hasn't taken so far."""
     notes: tuple[str, ...] = ()
 
 
@@ -90,6 +93,7 @@ class Progress:
             review=self.facts.review,
             refused=review.refused,
             quarantine=self.quarantine,
+            untold=self.facts.untold,
             sentence=self.sentence,
             asked=self.facts.asked,
             decisions=review.tally.counting,

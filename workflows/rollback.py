@@ -9,10 +9,11 @@ with workflow.unsafe.imports_passed_through():
     from contracts.incident import RollbackReport, StartRollback
     from contracts.review import Notice
     from contracts.rollout import Manifest, RollBack
+    from policies.addressing import addressed
 
-from activities.audit import AuditActivities, NoticeActivities
+from activities.audit import AuditActivities
 from activities.promotion import PromotionActivities
-from workflows import notices, options, sentences
+from workflows import delivering, notices, options, sentences
 
 
 @workflow.defn(failure_exception_types=options.BUGS)
@@ -61,10 +62,9 @@ class Rollback:
 
     async def _tell(self, start: StartRollback, report: RollbackReport) -> None:
         """A channel that is down delays nothing; the record is written already."""
+        notice = addressed(_notice(start, report), start.policy.review)
         try:
-            await workflow.execute_activity_method(
-                NoticeActivities.notify, _notice(start, report), summary="tell people", **options.NOTICE
-            )
+            await delivering.later(notice, await delivering.told(notice))
         except ActivityError as error:
             workflow.logger.warning("notice_not_sent", extra={"endpoint": start.endpoint, "reason": sentences.cause(error)})
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from temporalio import workflow
 
-from activities.audit import AuditActivities, NoticeActivities
+from activities.audit import AuditActivities
 from activities.bake import BakeActivities
 from activities.cleanup import CleanupActivities
 from activities.evaluation import EvaluationActivities
@@ -23,7 +23,6 @@ from contracts.evaluation import EvaluateChallenger, Evidence, JudgeEvidence, Ju
 from contracts.ids import step_key, training_key
 from contracts.incident import RemediationRequest
 from contracts.inventory import CleanUp, Removal
-from contracts.review import Notice
 from contracts.rollout import (
     BakeChampion,
     BakeReport,
@@ -276,11 +275,6 @@ class Steps:
     def keep(self, step: str, request: Contract, apart: set[str] | None = None) -> None:
         """For whoever takes the decision again from its record; what the record holds anyway stays apart."""
         self._asked[step] = request.model_dump(mode="json", exclude=apart)
-
-    async def notify(self, notice: Notice) -> None:
-        await workflow.execute_activity_method(
-            NoticeActivities.notify, notice, summary=f"tell people: {notice.kind.value}", **options.NOTICE
-        )
 
     async def clean_up(self) -> Removal:
         keys = tuple(self.job_key(purpose) for purpose in Purpose)

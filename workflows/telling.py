@@ -1,13 +1,17 @@
-"""Telling people without waiting for the channel: what can't be sent is noted, and the loop goes on."""
+"""Telling people without waiting for the channel: what can't be sent is noted, tried on, and the loop goes on."""
 
 import asyncio
+from collections.abc import Iterable
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ChildWorkflowError, is_cancelled_exception
 
+from contracts.delivery import Delivery, TellLate, Untold
 from contracts.incident import IncidentReport, RemediationRequest
 from contracts.review import Notice
-from workflows import notices, sentences
+from policies.addressing import addressed, superseded
+from workflows import delivering, notices, sentences
+from workflows.delivering import Late
 from workflows.progress import Progress
 from workflows.steps import Steps
 
@@ -18,10 +22,13 @@ class Telling:
         self._steps = steps
         self._progress = progress
         self._under_way: list[asyncio.Task[None]] = []
+        self._late: dict[str, tuple[TellLate, Late]] = {}
+        self._followed: set[asyncio.Task[None]] = set()
 
     def send(self, notice: Notice) -> None:
         """In order, beside whatever the remediation does meanwhile."""
         before = self._under_way[-1:]
+        notice = addressed(notice.model_copy(update={"severity": self._request.severity}), self._request.policy.review)
         self._under_way.append(asyncio.ensure_future(self._send_after(before, notice)))
 
     async def finished(self) -> None:
@@ -30,12 +37,49 @@ class Telling:
 
     async def _send_after(self, before: list[asyncio.Task[None]], notice: Notice) -> None:
         await asyncio.gather(*before, return_exceptions=True)
+        self._drop_superseded(notice)
         try:
-            await self._steps.notify(notice)
+            delivery = await delivering.told(notice)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             self._progress.note(f"not told ({notice.kind.value}): {sentences.cause(error)}")
+            return
+        if delivery.missed:
+            await self._tell_later(notice, delivery)
+
+    async def _tell_later(self, notice: Notice, delivery: Delivery) -> None:
+        late = await delivering.later(notice, delivery)
+        self._missed(notice.key, delivering.untold(notice, delivery, late[0] if late else None))
+        self._progress.note(f"{notice.kind.value}: {delivery.sentence}")
+        if late is not None:
+            self._late[notice.key] = late
+            follow = asyncio.ensure_future(self._follow(notice, late[1]))
+            self._followed.add(follow)
+            follow.add_done_callback(self._followed.discard)
+
+    async def _follow(self, notice: Notice, late: Late) -> None:
+        """While the incident is open its status tells what came of it; nobody waits for this."""
+        try:
+            delivery = await late
+        except ChildWorkflowError as error:
+            if not is_cancelled_exception(error):
+                self._progress.note(f"not told ({notice.kind.value}): {sentences.cause(error)}")
+                return
+            delivery = Delivery()
+        finally:
+            self._late.pop(notice.key, None)
+        self._missed(notice.key, delivering.untold(notice, delivery, None))
+
+    def _missed(self, key: str, now: Iterable[Untold]) -> None:
+        others = tuple(one for one in self._progress.facts.untold if one.key != key)
+        self._progress.learn(untold=(*others, *now)[-50:])
+
+    def _drop_superseded(self, notice: Notice) -> None:
+        """A channel that comes back hears the newest state, not all that it has missed."""
+        for late, handle in list(self._late.values()):
+            if superseded(late.notice, notice):
+                handle.cancel()
 
     def page(self, sentence: str) -> None:
         self.send(

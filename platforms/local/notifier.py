@@ -1,17 +1,30 @@
-"""Notices as files in an outbox, and on the console of whoever runs the worker.
+"""Notices as files in an outbox, on the console of whoever runs the worker, and through channels.
 
 The page is written first, then the console is told, then the JSON beside the page marks the notice as sent. Killed in
 between, the next try writes the same page again and may repeat the console's lines: a notice twice is better than none.
+Each channel has a mark of its own under `told/`, written as soon as the other side has acknowledged; what a channel has taken
+isn't sent to it again, whatever became of the others. No address with its secrets in it is ever written.
 """
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from contracts.base import Contract, Utc
+from contracts.notices import NoticeKind
 from contracts.review import Notice
+from platforms.channels import Channels
 from platforms.local.files import create_exclusive, json_bytes, key_mark, locked, platform_errors, write_atomic
-from platforms.local.notice_text import as_console, as_markdown, links
+from platforms.message import message
+from platforms.notice_text import as_console, as_markdown, links
+
+_LOCKS = 2
+"""Hex digits of a mark that pick its lock: 256 locks, however many notices there are."""
+_LOCK_PATIENCE = 1.0
+
+SignedLink = Callable[[str, Notice], str]
+"""The review page's address for one person and one notice, signed; it opens the review and decides nothing."""
 
 
 class SentNotice(Contract):
@@ -23,11 +36,32 @@ class SentNotice(Contract):
     """False where the console could not be written; the page was."""
 
 
+class ToldChannel(Contract):
+    """The mark of a channel that has acknowledged."""
+
+    key: str
+    kind: NoticeKind
+    channel: str
+    at: Utc
+
+
 class LocalNotifier:
-    def __init__(self, home: Path, ui_url: str, namespace: str = "default") -> None:
+    def __init__(
+        self,
+        home: Path,
+        ui_url: str,
+        namespace: str = "default",
+        *,
+        review_url: str = "",
+        channels: Channels | None = None,
+        signed_link: SignedLink | None = None,
+    ) -> None:
         self._outbox = home / "outbox"
         self._ui_url = ui_url
         self._namespace = namespace
+        self._review_url = review_url
+        self._channels = channels or Channels({})
+        self._signed_link = signed_link
 
     def send(self, notice: Notice) -> bool:
         """Raises: Exhausted, Unavailable, Invalid (the outbox or the notice can't be written)."""
@@ -38,10 +72,30 @@ class LocalNotifier:
                 return False
             return self._deliver(notice, mark)
 
+    def tell(self, notice: Notice, channel: str) -> bool:
+        """Raises: Unavailable (the channel is down, or this notice is on its way through it), Invalid, Exhausted."""
+        mark = key_mark(f"{channel} {notice.tells_of}")
+        told = self._outbox / "told" / f"{mark}.json"
+        with locked(self._outbox / "told" / f"{mark[:_LOCKS]}.lock", _LOCK_PATIENCE):
+            with platform_errors(told):
+                if told.exists():
+                    return False
+            self._channels.post(notice.channels[channel].url, message(notice, self._links(notice, channel)))
+            now = datetime.now(UTC)
+            return create_exclusive(told, json_bytes(ToldChannel(key=notice.key, kind=notice.kind, channel=channel, at=now)))
+
+    def _links(self, notice: Notice, channel: str) -> dict[str, str]:
+        """A channel that reaches one person alone gets that person's link."""
+        found = links(notice, self._ui_url, self._namespace, self._review_url)
+        person = notice.personal.get(channel)
+        if person and notice.evidence and notice.deadline and self._signed_link is not None:
+            found[f"Decide as {person}"] = self._signed_link(person, notice)
+        return found
+
     def _deliver(self, notice: Notice, mark: str) -> bool:
         now = datetime.now(UTC)
         page = self._find(mark, "md") or self._outbox / f"{now:%Y%m%dT%H%M%S.%fZ}-{mark}.md"
-        found = links(notice, self._ui_url, self._namespace)
+        found = links(notice, self._ui_url, self._namespace, self._review_url)
         write_atomic(page, as_markdown(notice, found).encode())
         told = _tell(as_console(notice, found))
         return create_exclusive(page.with_suffix(".json"), json_bytes(SentNotice(notice=notice, sent=now, console=told)))

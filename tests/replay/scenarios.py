@@ -9,16 +9,22 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from contracts.fleet import EndpointPolicy, Tier
-from contracts.ids import bench_id, lifecycle_id
+from contracts.ids import bench_id, late_notice_id, lifecycle_id
 from contracts.incident import Accepted, LifecycleStatus, Stage
 from contracts.shadow import BenchRequest
-from platforms.errors import Corrupt, TrainingFailed
+from platforms.errors import Corrupt, TrainingFailed, Unavailable
 from tests.benches import keep_a_record, shadow_policy
 from tests.fakes import AS_OF, World, fake_platform, fake_token, kept_token
 from tests.stories import Loop, a_policy, an_alarm, start_lifecycle, until, workers
 from workflows.shadow_bench import ShadowBench
 
 REVIEWED = a_policy(review={"reviewers": ["ada"], "timeout": "24h", "remind_after": "8h"})
+REACHED = a_policy(
+    review={
+        "reach": {"slack": {"url": "slack://${SLACK}/#alerts"}, "mail": {"url": "mailto://mail.example.com?to=a@example.com"}},
+        "channels": ["mail", "slack"],
+    }
+)
 TWO = a_policy(review={"reviewers": ["ada", "grace"], "quorum": {"count": 2}})
 VOUCHED = a_policy(review={"reviewers": ["ada"], "unverified": "refuse"})
 BENCH = shadow_policy()
@@ -55,8 +61,8 @@ class Scenario:
     renews: bool = False
 
 
-def regressing() -> World:
-    world = World(challenger_quality=0.3)
+def regressing(**changes: Any) -> World:
+    world = World(challenger_quality=0.3, **changes)
     world.champion(quality=0.9)
     return world
 
@@ -241,6 +247,21 @@ async def bench_turns(loop: Loop) -> list[Run]:
     return [Run(f"bench-{name}", f"{bench_id(loop.world.endpoint)}-{name}") for name in ("first", "next")]
 
 
+async def channel_down(loop: Loop) -> list[Run]:
+    """One of two channels misses the review's notice, and a workflow of its own tells it."""
+    await loop.alarm()
+    handle = await loop.in_stage(Stage.REVIEW)
+
+    async def told() -> bool:
+        return loop.world.told == [("mail", "review"), ("slack", "review")] and not (await loop.incident_status(handle)).untold
+
+    await until(told, "the channel that was down")
+    await loop.client.get_workflow_handle(late_notice_id(f"{handle.id}/review/1")).result()
+    digest = (await loop.incident_status(handle)).evidence
+    await handle.execute_update("decide", {"approve": False, "reviewer": "ada", "note": "worse", "evidence": digest})
+    return [*await _incident(loop), Run("late-notice", late_notice_id(f"{handle.id}/review/1"))]
+
+
 SCENARIOS = {
     "promotion-and-rollback": Scenario(promotion_and_rollback),
     "rejected": Scenario(rejected, regressing, REVIEWED),
@@ -250,6 +271,9 @@ SCENARIOS = {
     "vouched": Scenario(vouched, regressing, VOUCHED),
     "voided": Scenario(voided, regressing, a_policy(review={"recheck_every": "0.2s"})),
     "healed": Scenario(healed, regressing),
+    "channel-down": Scenario(
+        channel_down, lambda: regressing(failures={"tell:slack": [Unavailable("slack://...: HTTP 500")] * 2}), REACHED
+    ),
     "deferred": Scenario(deferred, lambda: drifted(coverage_short=1), UNWATCHED),
     "short-of-data": Scenario(one_incident, lambda: drifted(coverage_short=9), a_policy(data={"coverage": {"on_short": "end"}})),
     "cancelled": Scenario(cancelled, lambda: drifted(training_holds=True)),

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 from contracts.review import Default, Notice
@@ -49,35 +50,52 @@ def deadline_words(notice: Notice) -> str:
     return f"{by} {DEFAULTS[notice.default]}" if notice.default else by
 
 
-def links(notice: Notice, ui_url: str, namespace: str) -> dict[str, str]:
+def links(notice: Notice, ui_url: str, namespace: str, review_url: str = "") -> dict[str, str]:
+    """Report, Temporal UI and review page, as far as they are there."""
     found = {"Diagnostics": notice.diagnostics}
     if notice.workflow_id:
         found["Workflow"] = ui_link(ui_url, namespace, notice.workflow_id)
-    return {name: link for name, link in found.items() if link}
+    if review_url and notice.incident:
+        found["Review page"] = review_link(review_url, notice.endpoint, notice.incident)
+    return {name: link for name, link in {**found, **notice.links}.items() if link}
 
 
-def as_console(notice: Notice, links: dict[str, str]) -> str:
+def review_link(review_url: str, endpoint: str, incident: str) -> str:
+    return f"{review_url.rstrip('/')}/endpoint/{quote(endpoint, safe='')}/incident/{quote(incident, safe='')}"
+
+
+def as_console(notice: Notice, links: Mapping[str, str]) -> str:
     """A block of plain lines."""
-    lines = [f"[{notice.kind.value}] {plain(notice.title)}", f"  {plain(notice.sentence)}"]
-    lines += [f"  {name}: {visible(link)}" for name, link in links.items()]
-    lines += [f"  To {plain(name)}: {visible(command)}" for name, command in notice.commands.items()]
+    return "\n  ".join([f"[{notice.kind.value}] {plain(notice.title)}", *_lines(notice, links)])
+
+
+def as_text(notice: Notice, links: Mapping[str, str]) -> str:
+    """The same without its title, for channels that show one apart."""
+    return "\n".join(_lines(notice, links))
+
+
+def _lines(notice: Notice, links: Mapping[str, str]) -> list[str]:
+    lines = [plain(notice.sentence)]
+    lines += [f"{plain(name)}: {visible(link)}" for name, link in links.items()]
+    lines += [f"To {plain(name)}: {visible(command)}" for name, command in notice.commands.items()]
     if words := deadline_words(notice):
-        lines.append(f"  {words}")
-    return "\n".join(lines)
+        lines.append(words)
+    return lines
 
 
-def as_markdown(notice: Notice, links: dict[str, str]) -> str:
+def as_markdown(notice: Notice, links: Mapping[str, str], *, titled: bool = True) -> str:
     """A page: title, verdict, links, deadline and its default, commands."""
-    parts = [f"# {escaped(notice.title)}", f"**{notice.kind.value}**: {escaped(notice.sentence)}", _facts(notice, links)]
+    parts = [f"# {escaped(notice.title)}"] if titled else []
+    parts += [f"**{notice.kind.value}**: {escaped(notice.sentence)}", _facts(notice, links)]
     if words := deadline_words(notice):
         parts.append(words)
     parts += [f"To {escaped(name)}:\n\n{_fenced(command)}" for name, command in notice.commands.items()]
     return "\n\n".join(parts) + "\n"
 
 
-def _facts(notice: Notice, links: dict[str, str]) -> str:
+def _facts(notice: Notice, links: Mapping[str, str]) -> str:
     rows = [f"- Endpoint: {escaped(notice.endpoint)}", f"- Incident: {escaped(notice.incident)}"]
-    rows += [f"- {name}: {_linked(link)}" for name, link in links.items()]
+    rows += [f"- {escaped(name)}: {_linked(link)}" for name, link in links.items()]
     if notice.evidence:
         rows.append(f"- Evidence: `{notice.evidence}`")
     if notice.recipients:

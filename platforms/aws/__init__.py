@@ -1,0 +1,1 @@
+"""Adapters for Amazon's services, each imported where it is used: none of it is needed for anything else."""
