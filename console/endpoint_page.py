@@ -115,7 +115,7 @@ def _work(work: RemediationStatus | None) -> Pairs:
 def _asked(work: RemediationStatus) -> Pairs:
     if work.asked:
         yield "asked because", "; ".join(work.asked.reasons)
-        yield "may decide", ", ".join(work.asked.reviewers) or "whoever is in `people`; without those anybody"
+        yield "may decide", ", ".join(work.reviewers) or "anybody"
     for told in work.told:
         yield told.kind.value, f"{utc(told.at)} to {', '.join(told.to) or 'all channels'}"
     for one in work.decisions:

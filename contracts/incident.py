@@ -144,6 +144,8 @@ class RemediationStatus(Contract):
     """Notices that a channel hasn't taken so far, or never will."""
     sentence: str = ""
     asked: Asked | None = None
+    reviewers: tuple[str, ...] = ()
+    """Who may decide now, by the present policy; empty: anybody."""
     decisions: tuple[Counted, ...] = ()
     """Those that have counted so far."""
     missing: str = ""

@@ -90,6 +90,16 @@ def seat_of(who: str, *, case: OpenReview, at: datetime) -> Seat | None:
     return next((Seat(one.of, delegated=True) for one in _delegated(who, case, at) if one.of in allowed), None)
 
 
+def may_decide(*, case: OpenReview, at: datetime) -> tuple[str, ...]:
+    """Everybody who may, those included who stand in for another; empty: anybody."""
+    may = deciders(case.review)
+    if may is None:
+        return ()
+    allowed = tuple(dict.fromkeys((*may, *escalated(case=case, at=at))))
+    standing_in = (one.to for one in case.review.delegations if at < one.until and one.of in allowed)
+    return tuple(dict.fromkeys((*allowed, *standing_in)))
+
+
 def escalated(*, case: OpenReview, at: datetime) -> tuple[str, ...]:
     """Whom the ladder lets decide by now."""
     reached = (step for step in case.review.escalate if step.may_decide and case.opened + step.after <= at)

@@ -96,6 +96,7 @@ class Progress:
             untold=self.facts.untold,
             sentence=self.sentence,
             asked=self.facts.asked,
+            reviewers=review.reviewers if review.open else (),
             decisions=review.tally.counting,
             missing=review.tally.missing if review.open else "",
             told=self.facts.told,

@@ -61,6 +61,11 @@ class ReviewWait:
     def tally(self) -> rules.Tally:
         return rules.tally(case=self.case, counted=self.counted)
 
+    @property
+    def reviewers(self) -> tuple[str, ...]:
+        """Who may decide now; empty: anybody."""
+        return rules.may_decide(case=self.case, at=workflow.now())
+
     def start(self, *, evidence: str, reasons: tuple[str, ...]) -> Asked:
         self._evidence, self._opened, self.open = evidence, workflow.now(), True
         self.deadline = self._opened + self.policy.timeout

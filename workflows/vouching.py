@@ -3,14 +3,13 @@
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
+from activities.review import ReviewActivities
 from contracts.incident import RemediationRequest
 from contracts.review import Decision, NotVouched, ReviewOutcome, Verified, VerifyDecision
 from policies import review_rules as rules
 from policies.review import Refused
 from workflows import options, sentences
 from workflows.review_wait import ReviewWait
-
-VERIFY = "verify_decision"
 
 
 class Vouching:
@@ -67,9 +66,8 @@ class Vouching:
             at=workflow.now(),
         )
         try:
-            answer: Verified = await workflow.execute_activity(
-                VERIFY, request, result_type=Verified, summary="who vouches for it", **options.VERIFY
+            return await workflow.execute_activity_method(
+                ReviewActivities.verify_decision, request, summary="who vouches for it", **options.VERIFY
             )
         except ActivityError as error:
             return Verified(refusal=NotVouched.UNREACHABLE, reason=f"it could not be verified: {sentences.cause(error)}")
-        return answer
