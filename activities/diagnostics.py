@@ -175,7 +175,7 @@ def _facts(
     yield "challenger", evidence.challenger
     if evidence.refit:
         yield "refit, which would ship", evidence.refit
-    yield "replayed requests", f"{evidence.replay_rows:,}, of which {evidence.replay_labelled:,} with a label"
+    yield "replayed requests", f"{evidence.replay_rows:,}, of which {evidence.replay_labelled:,} compared by label"
     yield "seed of the intervals", f"{policy.seed}, {policy.resamples:,} draws"
     yield from ((name(key), name(text, 200)) for key, text in lineage.items())
 

@@ -21,7 +21,7 @@ from contracts.bench import BenchPolicy, shadow_recipe
 from contracts.evaluation import GatePolicy, Verdict
 from contracts.fleet import IntakePolicy
 from contracts.training import Recipe, Task
-from learning.rows import Floats
+from learning.rows import Floats, microseconds
 from learning.sampling import lots, lowest
 from policies.bench_record import BenchRecord
 from policies.intake import tokens_at
@@ -46,6 +46,8 @@ class Policy:
     classes: int = 2
     features: tuple[str, ...] = ()
     """Names of the columns, in their order; only for the categorical ones of the learner."""
+    slices: tuple[str, ...] = ()
+    """Names of the columns of `Period.slices`, by whose values the gate compares, too."""
 
     @property
     def learning(self) -> Learning:
@@ -116,7 +118,9 @@ class Loop:
         self._tokens, self._counted = policy.intake.promotions_start, first.end
         self._promotions = self._recalibrations = 0
         self._history.add(first)
-        self._record = BenchRecord.joined([self._empty(first), *self._warm_up(first)])
+        parts = list(self._warm_up(first))
+        self._record = BenchRecord.joined([self._empty(first), *(scored for scored, _ in parts)])
+        self._sliced = np.concatenate([np.empty((0, len(policy.slices))), *(values for _, values in parts)])
         self._fits: Fits = Fits()
         self._known: datetime | None = None
         self._rows = 0
@@ -163,7 +167,10 @@ class Loop:
         places = self._recorded(period)
         scored = self._scored(period, places, scorer, self._fits, champion=champion, shift=shift)
         self._alternatives = self._unserved.on(scorer, scored, places, self._learning.task)
-        self._record = BenchRecord.joined([self._record.newer(period.end - reach(self._policy.bench)), scored])
+        since = period.end - reach(self._policy.bench)
+        kept = self._sliced[self._record.event_time >= microseconds(since)]
+        self._sliced = np.concatenate([kept, self._values(period, places)])
+        self._record = BenchRecord.joined([self._record.newer(since), scored])
 
     def _refit(self, now: datetime) -> bool:
         """Fit all members on what is known by `now`; False where nothing new has become known."""
@@ -185,7 +192,10 @@ class Loop:
         self._ship(advice, now, first=True)
 
     def _decide(self, now: datetime) -> Decision:
-        advice = advise(record=self._record, now=now, champion=self._champion, blend=self._blend, bench=self._bench)
+        slices = {name: self._sliced[:, at] for at, name in enumerate(self._policy.slices)}
+        advice = advise(
+            record=self._record, now=now, champion=self._champion, blend=self._blend, bench=self._bench, slices=slices
+        )
         self._blend = advice.blend
         tokens = tokens_at(as_of=now, policy=self._policy.intake, tokens=self._tokens, counted_at=self._counted)
         wanted = self._champion is None or (advice.judgement is not None and advice.judgement.verdict is Verdict.PROMOTE)
@@ -230,13 +240,14 @@ class Loop:
         self._recalibrations += wanted.changed
         return wanted.changed
 
-    def _warm_up(self, first: Period) -> Iterator[BenchRecord]:
-        """The last periods of the first window, each scored by fits on what was known before it."""
+    def _warm_up(self, first: Period) -> Iterator[tuple[BenchRecord, Floats]]:
+        """The last periods of the first window, each scored by fits on what was known before it, with their slices."""
         for back in range(self._policy.bench.warm_up, 0, -1):
             start = first.end - back * self._policy.bench.period
             if start > first.start:
                 part = first.between(start, start + self._policy.bench.period)
-                yield self._before(part, fit_all(self._history.known(start), start, self._learning))
+                scored = self._before(part, fit_all(self._history.known(start), start, self._learning))
+                yield scored, self._values(part, self._recorded(part))
 
     def _empty(self, first: Period) -> BenchRecord:
         return self._before(first.between(first.end, first.end), Fits())
@@ -246,6 +257,12 @@ class Loop:
         return self._scored(
             period, self._recorded(period), Scorer(period.features, self._learning), fits, champion=None, shift=(0.0,)
         )
+
+    def _values(self, period: Period, places: NDArray[np.int64]) -> Floats:
+        """The gate's slices, shape (n, m); NaN where the source has none."""
+        if period.slices is None or not self._policy.slices:
+            return np.full((len(places), len(self._policy.slices)), np.nan)
+        return period.slices[places]
 
     def _recorded(self, period: Period) -> NDArray[np.int64]:
         """Places of the rows that the record keeps: of many a sample."""

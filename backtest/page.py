@@ -90,6 +90,8 @@ def _differences(summary: Mapping[str, Any], task: Task) -> list[dict[str, Any]]
 
 
 def _difference(found: Mapping[str, Any]) -> dict[str, str]:
+    if found["low"] is None:
+        return {"difference": _signed(found["difference"]), "interval": "–", "standing": "too few days to tell"}
     return {
         "difference": _signed(found["difference"]),
         "interval": f"{_signed(found['low'])} to {_signed(found['high'])}",

@@ -100,6 +100,7 @@ def policy_for(tried: TriedPolicy, material: Material) -> Policy:
         task=card.task,
         classes=len(material.classes) if card.task is Task.MULTICLASS else 2,
         features=features,
+        slices=tuple(material.columns.slices),
     )
 
 

@@ -191,8 +191,8 @@ def _sentences(played: Played, arms: dict[str, dict[str, Any]], differences: dic
     habit = arms[best]["promotions"]
     promoted, recalibrated = (arms[HOMEOSTAT][change] for change in ("promotions", "recalibrations"))
     yield (
-        f"It changed the model {promoted} times in {len(played.lines)} periods and recalibrated it {recalibrated} times; "
-        f"that habit changed it {habit} times."
+        f"It changed the model {_times(promoted)} in {_many(len(played.lines), 'period')} and recalibrated it "
+        f"{_times(recalibrated)}; that habit changed it {_times(habit)}."
     )
     yield from _proved(played)
     yield from told_in_words(played.history, played.watched)[:3]
@@ -202,14 +202,22 @@ def _proved(played: Played) -> Iterator[str]:
     promotions, holds = (counts(played.decisions, promoted=which) for which in (True, False))
     if promotions["total"]:
         yield (
-            f"Of {promotions['total']} promotions the periods that followed showed {promotions['right']} to be right and "
-            f"{promotions['wrong']} wrong; {promotions['unclear'] + promotions['unjudged']} stay unclear."
+            f"Of {_many(promotions['total'], 'promotion')} the periods that followed showed {promotions['right']} to be right "
+            f"and {promotions['wrong']} wrong; {promotions['unclear'] + promotions['unjudged']} stay unclear."
         )
     if holds["total"]:
         yield (
-            f"Of {holds['total']} times that it kept the model, {holds['right']} proved right and {holds['wrong']} wrong in the "
-            f"period that followed; {holds['unclear'] + holds['unjudged']} made no clear difference."
+            f"Of {_many(holds['total'], 'time')} that it kept the model, {holds['right']} proved right and {holds['wrong']} "
+            f"wrong in the period that followed; {holds['unclear'] + holds['unjudged']} made no clear difference."
         )
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def words(arm: str) -> str:

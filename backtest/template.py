@@ -1,7 +1,9 @@
 """A card to begin with, guessed from a file: what could not be guessed is said in a comment."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +16,15 @@ from backtest.data.moments import NOWHEN, Moments
 from backtest.data.names import key
 from backtest.data.numbers import is_text, numbers, trimmed
 from backtest.data.raw_table import RawTable
+from learning.rows import microseconds
 from platforms.errors import Invalid
 
 _LABELS: Final = ("label", "target", "y", "class", "outcome", "churn", "fraud", "clicked", "converted", "busy", "delayed", "late")
-_KNOWN: Final = ("label_time", "labelled", "labeled", "known", "arrived", "settled", "resolved")
+_KNOWN: Final = ("label", "known", "arrived", "settled", "resolved", "confirmed", "outcome")
+_CLOCK: Final = re.compile(r"(time|date|epoch|(^|_)(ts|at|when)($|_)|created|seconds$)", re.IGNORECASE)
+"""Names of columns whose numbers may be counts since 1970 ..."""
+_LIKELY: Final = (datetime(1980, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+"""... if they fall between these."""
 _MANY: Final = 50
 _PLAIN: Final = ({"0", "1"}, {"true", "false"}, {"yes", "no"})
 _SHARE: Final = 0.8
@@ -38,7 +45,7 @@ class _Guess:
 
     def __init__(self, names: Sequence[str], batch: Mapping[str, pa.Array]) -> None:
         self._batch = batch
-        times = [name for name in names if _is_time(batch[name])]
+        times = [name for name in names if _is_time(batch[name]) or (_CLOCK.search(name) and _is_count(batch[name]))]
         self.known = next((name for name in times if any(word in name.lower() for word in _KNOWN)), None)
         self.event = next((name for name in times if name != self.known), None)
         rest = [name for name in names if name not in times]
@@ -69,6 +76,15 @@ def _is_time(column: pa.Array) -> bool:
     if numbers(head, ColumnFindings()).size and np.isfinite(numbers(head, ColumnFindings())).mean() > _SHARE:
         return False
     return bool((Moments(TimeColumn(column="guess")).read(head) != NOWHEN).mean() > _SHARE)
+
+
+def _is_count(column: pa.Array) -> bool:
+    """Whether its numbers are seconds, or parts of them, since 1970."""
+    moments = Moments(TimeColumn(column="guess")).read(
+        column[:200].cast(pa.float64(), safe=False) if not is_text(column) else column[:200]
+    )
+    first, last = map(microseconds, _LIKELY)
+    return bool(((moments > first) & (moments < last)).mean() > _SHARE)
 
 
 def _is_number(column: pa.Array) -> bool:

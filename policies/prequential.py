@@ -84,8 +84,19 @@ def reach(policy: BenchPolicy) -> timedelta:
     return 2 * max(policy.selection, policy.recalibration.window)
 
 
-def advise(*, record: BenchRecord, now: datetime, champion: Champion | None, blend: str, bench: Bench) -> Advice:
-    """The advice as of `now`; only labels that had arrived by then are read. `blend` is the one chosen before."""
+def advise(
+    *,
+    record: BenchRecord,
+    now: datetime,
+    champion: Champion | None,
+    blend: str,
+    bench: Bench,
+    slices: Mapping[str, Floats] | None = None,
+) -> Advice:
+    """The advice as of `now`; only labels that had arrived by then are read. `blend` is the one chosen before.
+
+    `slices` holds a value per row of the record, by feature.
+    """
     looked_at = record.is_known(now, now - reach(bench.policy))
     known = record.chosen(looked_at)
     losses = blend_losses(known=known, since=now - bench.policy.selection, blends=bench.blends, task=bench.task)
@@ -95,13 +106,15 @@ def advise(*, record: BenchRecord, now: datetime, champion: Champion | None, ble
     scores, within, reason = _paired(known, ahead, champion, now=now, window=choice.evidence, bench=bench)
     if scores is not None and champion is not None and _broken(known, ahead, bench):
         scores, reason = None, "The world has just changed: in the newest period the blend itself said less than the base rate."
+    places = np.flatnonzero(looked_at)[within]
+    sliced = {name: values[places] for name, values in (slices or {}).items()}
     return Advice(
         blend=choice.blend,
         members=members,
         losses=losses.means if losses.enough(bench.gate) else {},
         scores=scores,
-        places=np.flatnonzero(looked_at)[within],
-        judgement=None if scores is None else _judged(scores, champion, now, bench),
+        places=places,
+        judgement=None if scores is None else _judged(scores, champion, now, bench, sliced),
         reason=reason,
         refit=refit,
         recalibration=None if champion is None else _of_champion(known, champion, now, bench),
@@ -191,7 +204,9 @@ def _short(label: Floats, bench: Bench) -> bool:
     return min(positives, len(label) - positives) < bench.gate.min_class_rows
 
 
-def _judged(scores: PairedScores, champion: Champion | None, now: datetime, bench: Bench) -> Judgement:
+def _judged(
+    scores: PairedScores, champion: Champion | None, now: datetime, bench: Bench, slices: Mapping[str, Floats]
+) -> Judgement:
     return judge(
         holdout=scores,
         replay=PairedScores.empty(),
@@ -201,6 +216,7 @@ def _judged(scores: PairedScores, champion: Champion | None, now: datetime, benc
         challenger_trained_through=now,
         weeks_since_promotion=None if champion is None or champion.first else weeks_between(champion.promoted_at, now),
         evidence_digest=digest(scores),
+        slices=slices,
     )
 
 

@@ -181,7 +181,7 @@ class Steps:
             slices=self._policy.data.slices,
             notes=self.notes,
             report=report_on(self._policy, self.recipe),
-            alarms=tuple(f"{a.kind.value} from {a.source}: {a.message}"[:300] for a in self._request.alarms[:20]),
+            alarms=tuple(f"{a.kind.value} from {a.source}: {a.message}"[:300].rstrip(": ") for a in self._request.alarms[:20]),
         )
         self.keep("judge", request, apart={"snapshot", "evidence", "report"})
         return await workflow.execute_activity_method(

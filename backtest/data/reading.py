@@ -26,6 +26,9 @@ _EARLIEST: Final = microseconds(datetime.fromisoformat("1900-01-01T00:00:00+00:0
 _LATEST: Final = microseconds(datetime.fromisoformat("2200-01-01T00:00:00+00:00"))
 _MICROSECOND: Final = timedelta(microseconds=1)
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+_NOT_BINARY: Final = (
+    "its values are no 0 and 1; say which counts as 1 with `positive_class`, or `task: multiclass` to tell all of them apart"
+)
 Told = Callable[[int], None]
 
 
@@ -163,7 +166,7 @@ class Reading:
         if self._card.positive_class is not None and not labels.has_positive:
             raise self._source.wrong("positive_class", f"no row has the label {self._card.positive_class!r}; there are: {found}")
         if self._card.positive_class is None and labels.one_sided:
-            raise self._source.wrong("label", f"its values are no 0 and 1; say which counts as 1 with `positive_class`: {found}")
+            raise self._source.wrong("label", f"{_NOT_BINARY}: {found}")
 
     def _no_times(self) -> str:
         why = "say which number is the day with `format`, such as '%d/%m/%Y'" if self._event.ambiguous else ""
@@ -174,7 +177,7 @@ class Reading:
         example = f", such as {self.findings.label.example!r}" if self.findings.label.example else ""
         if isinstance(self._labels, BinaryLabels) and self._labels.seen:
             found = ", ".join(self._labels.ordered()[:10])
-            return f"its values are no 0 and 1; say which counts as 1 with `positive_class`. There are: {found}"
+            return f"{_NOT_BINARY}. There are: {found}"
         return f"no value of column {self.columns.label!r} in {self._table.path} can be read{example}"
 
     def _note_assumptions(self) -> None:

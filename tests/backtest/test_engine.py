@@ -1,6 +1,6 @@
 """The backtest's engine, fitted for real on small tables that move."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,7 @@ import pytest
 
 from backtest.arms import ARMS
 from backtest.engine import Outcome, Policy, run
-from backtest.periods import NEVER, Table
+from backtest.periods import NEVER, Period, Table
 from contracts.bench import BenchPolicy, shadow_recipe
 from contracts.evaluation import GatePolicy, Verdict
 from contracts.training import LearnerSettings, Task
@@ -191,3 +191,47 @@ def test_a_large_period_is_recorded_as_a_sample_and_served_whole() -> None:
     assert outcome.decision
     assert outcome.decision.advice.scores is not None
     assert len(outcome.decision.advice.scores) <= 1000
+
+
+def sliced(source: Table, values: np.ndarray) -> "Sliced":
+    return Sliced(source, values.astype(np.float64)[:, None])
+
+
+class Sliced:
+    """A table whose rows have a slice's value beside their features."""
+
+    def __init__(self, source: Table, values: np.ndarray) -> None:
+        self._source, self._values = source, values
+
+    def periods(self) -> Iterator[Period]:
+        for period in self._source.periods():
+            rows = np.isin(self._source.event_time, period.event_time)
+            yield replace(period, slices=self._values[rows])
+
+
+def test_the_gate_judges_slices_in_a_backtest_too() -> None:
+    """Each row has the region that it came with, after the record has forgotten its oldest rows."""
+    source = table()
+    region = np.asarray(source.features[:, 1] > 0, dtype=np.float64)
+    asked = replace(policy(selection="3w"), slices=("region",))
+    judged = [one.decision.advice for one in run(sliced(source, region), asked) if one.decision]
+    found = [(advice.judgement, advice.scores) for advice in judged if advice.judgement and advice.scores]
+    assert found
+    for judgement, scores in found:
+        assert {part.feature for part in judgement.slices} == {"region"}
+        assert sum(part.rows for part in judgement.slices) == len(scores.label)
+
+
+def test_a_slice_that_the_blend_serves_worse_holds_the_promotion() -> None:
+    """One region keeps its world while the others' turns: the promotion would serve it worse."""
+    source, kept = table(), np.random.default_rng(5).random(24 * (30 + 7 * WEEKS)) < 0.35
+    turned = np.arange(len(kept)) > len(kept) * 0.6
+    whole = changed(source, label=np.where(kept & turned, 1 - source.label, source.label))
+    gate = GatePolicy(resamples=200, min_slice_rows=30, slice_margin=0.01, alpha=0.2)
+    verdicts = {}
+    for name, slices in (("blind", ()), ("seeing", ("region",))):
+        played = run(sliced(whole, kept), replace(policy(), gate=gate, slices=slices))
+        judged = [one.decision.advice.judgement for one in played if one.decision]
+        verdicts[name] = [(one.verdict, " ".join(one.reasons)) for one in judged if one]
+    assert any(verdict is Verdict.PROMOTE for verdict, _ in verdicts["blind"])
+    assert any("region" in why and verdict is not Verdict.PROMOTE for verdict, why in verdicts["seeing"])

@@ -204,6 +204,28 @@ def test_a_template_is_a_card_that_can_be_played(tmp_path: Path) -> None:
     assert card.categorical_features == ("place",)
 
 
+@pytest.mark.parametrize(
+    ("text", "event", "known"),
+    [
+        ("id,event_ts,label_ts,x,fraud\n1,1704067200,1704153600,3.5,0\n2,1704070800,1704153600,4.5,1\n", "event_ts", "label_ts"),
+        (
+            "created_at,settled_at,x,y\n1704067200000,1704153600000,1,0\n1704070800000,1704153600000,2,1\n",
+            "created_at",
+            "settled_at",
+        ),
+        ("when,update_rate,y\n2024-01-01,0.4,1\n2024-01-02,0.5,0\n", "when", None),
+    ],
+)
+def test_a_template_finds_times_that_are_counts_and_when_labels_came(
+    tmp_path: Path, text: str, event: str, known: str | None
+) -> None:
+    (tmp_path / "data.csv").write_text(text)
+    (tmp_path / "card.yaml").write_text(template(tmp_path / "data.csv"))
+    card = CardFile(tmp_path / "card.yaml").card
+    assert card.event_time.column == event
+    assert (card.label_time and card.label_time.column) == known
+
+
 def test_hindsight_needs_more_than_chance() -> None:
     rng = np.random.default_rng(0)
     day = np.repeat(np.arange(28), 50)
