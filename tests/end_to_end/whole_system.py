@@ -210,8 +210,10 @@ def _is(path: Path, endpoint: str, kind: str) -> bool:
 
 
 @contextmanager
-def started(home: Path, endpoints: dict[str, dict[str, Any]], *, without: tuple[str, ...] = ()) -> Iterator[System]:
-    """History in the feature store, processes up, fleet file applied; all gone at the end."""
+def started(
+    home: Path, endpoints: dict[str, dict[str, Any]], *, without: tuple[str, ...] = (), until: int = DAYS
+) -> Iterator[System]:
+    """History up to a day in the feature store, processes up, fleet file applied; all gone at the end."""
     ports = {name: free_port() for name in ("server", "ui", "bridge", "review")}
     address = f"127.0.0.1:{ports['server']}"
     settings = Settings(
@@ -224,7 +226,7 @@ def started(home: Path, endpoints: dict[str, dict[str, Any]], *, without: tuple[
     )
     fleet = home / "fleet.yaml"
     fleet.write_text(yaml.safe_dump({"version": 1, "endpoints": endpoints}))
-    LocalFeatureStore(settings.home).append("rows", hourly_rows())
+    LocalFeatureStore(settings.home).append("rows", hourly_rows().slice(0, 24 * until))
     environment = {
         **on_embedded_server(address),
         "HOMEOSTAT_HOME": str(settings.home),
