@@ -17,7 +17,10 @@ from temporalio.service import RPCError
 from console.call import Call, translated
 from console.exits import Exit, Halt
 from console.screen import Answer, safe
-from runtime.settings import MAIN_QUEUE, TRAINING_QUEUE
+from platforms.errors import PlatformError
+from platforms.identity.keys import too_open
+from runtime import identity
+from runtime.settings import MAIN_QUEUE, TRAINING_QUEUE, Settings
 
 _WORKFLOWS: Final = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
 _ACTIVITIES: Final = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
@@ -38,6 +41,7 @@ class Check:
 
 async def doctor(call: Call) -> Answer:
     checks = [*await _temporal(call), _bridge(call), _home(call.settings.home), _disk(call.settings.home)]
+    checks.append(_keys(call.settings))
     data = {"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]}
 
     def show(console: Console) -> None:
@@ -100,6 +104,18 @@ def _disk(home: Path) -> Check:
     free = shutil.disk_usage(_nearest(home)).free
     remedy = "" if free >= _NEEDED_BYTES else "Free some space: snapshots and training need at least 1 GiB"
     return Check("disk", ok=free >= _NEEDED_BYTES, found=f"{free / (1 << 30):.1f} GiB free at {home}", remedy=remedy)
+
+
+def _keys(settings: Settings) -> Check:
+    """Private keys that others may read are known to them, and no longer say who decided."""
+    own = [settings.key_file] if settings.key_file else []
+    files = [*identity.key_files(settings), *own]
+    try:
+        remedies = [remedy for file in files if (remedy := too_open(file))]
+    except PlatformError as error:
+        return Check("keys", ok=False, found=str(error), remedy="Correct HOMEOSTAT_KEY_FILE, or make a key there")
+    found = f"{len(remedies)} of {len(files)} private keys can be read by others" if remedies else f"{len(files)} private keys"
+    return Check("keys", ok=not remedies, found=found, remedy="; ".join(remedies))
 
 
 def _nearest(path: Path) -> Path:

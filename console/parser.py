@@ -5,7 +5,8 @@ from textwrap import fill
 from typing import Final, NoReturn, TypeAlias
 
 from console.exits import MEANING, Usage
-from console.verbs import GROUPS, VERBS, Verb
+from console.verb import Verb
+from console.verbs import GROUPS, VERBS
 
 PROG: Final = "python starter.py"
 _ABOUT: Final = "homeostat: look after a fleet of machine-learning endpoints."
@@ -14,6 +15,8 @@ environment:
   TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE ...   where Temporal is (default 127.0.0.1:7233)
   HOMEOSTAT_HOME                             local state of the platform (default var)
   HOMEOSTAT_BRIDGE_URL                       where the bridge is, for `doctor`
+  HOMEOSTAT_KEY_FILE                         your private key, for `approve`, `reject` and `sign`
+  HOMEOSTAT_REVIEW_URL                       where the review page is, for `login`
   NO_COLOR                                   no colours; they are also off when the output is not a terminal"""
 _WIDTH: Final = 96
 _DAY: Final = 86400.0

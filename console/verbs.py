@@ -3,9 +3,11 @@
 Nothing heavy is imported here, so that `--help` answers at once. docs/cli.md is held in step by a test.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
+
+from console.review_verbs import REVIEW_VERBS
+from console.verb import Verb
+from console.verb import arg as _arg
 
 KINDS: Final = (
     "data_drift",
@@ -21,47 +23,9 @@ SEVERITIES: Final = ("low", "medium", "high", "critical")
 EVENTS: Final = ("decided", "closed", "rolled_back", "refused", "swept", "configured")
 
 
-@dataclass(frozen=True)
-class Argument:
-    """One argument as argparse takes it."""
-
-    flags: tuple[str, ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Verb:
-    """One thing an operator can ask for. `done_by` is 'module:function' in this package."""
-
-    name: str
-    summary: str
-    teaches: str
-    examples: tuple[str, ...]
-    done_by: str
-    arguments: tuple[Argument, ...] = ()
-    waits: bool = True
-    """Speaks to a worker, so it has a --timeout."""
-    patience: float = 30.0
-    """Default of --timeout, in seconds."""
-
-
-def _arg(*flags: str, **options: Any) -> Argument:  # noqa: ANN401 - argparse's own open options
-    return Argument(flags, options)
-
-
 _ENDPOINT = _arg("endpoint", metavar="ENDPOINT", help="name of the endpoint, as in the fleet file")
-_INCIDENT = _arg("incident", metavar="NAME/ID", help="the incident, as `status` and the notice write it")
 _DRY_RUN = _arg("--dry-run", action="store_true", help="say what would be done, change nothing")
 _WHO = "a name for the record; $USER@host unless given. It is recorded as unverified"
-_DECISION = (
-    _INCIDENT,
-    _arg("--reviewer", metavar="NAME", help=f"who decides: {_WHO}"),
-    _arg(
-        "--evidence",
-        metavar="DIGEST",
-        help="digest of the evidence you saw, from the notice; without it the current one is read and shown",
-    ),
-)
 
 VERBS: Final = (
     Verb(
@@ -131,23 +95,7 @@ VERBS: Final = (
             _arg("--as-of", metavar="TIME", help="as known at this time of the data (default: that of the newest label)"),
         ),
     ),
-    Verb(
-        "approve",
-        "approve the challenger of an incident that waits for a person",
-        "Decides a review on the evidence that you saw. It is refused when the evidence has changed since, when somebody has "
-        "already decided, or when you are not one of the endpoint's reviewers.",
-        ("python starter.py approve bikes/20120304T000000Z-1f2e3d --note 'gain is real, slices look fine'",),
-        "review:approve",
-        (*_DECISION, _arg("--note", metavar="TEXT", default="", help="why, for the record")),
-    ),
-    Verb(
-        "reject",
-        "keep the champion in an incident that waits for a person",
-        "Decides a review on the evidence that you saw: the champion stays. The note is required, since readers will ask why.",
-        ("python starter.py reject bikes/20120304T000000Z-1f2e3d --note 'recall falls on weekends'",),
-        "review:reject",
-        (*_DECISION, _arg("--note", metavar="TEXT", required=True, help="why, for the record")),
-    ),
+    *REVIEW_VERBS,
     Verb(
         "rollback",
         "put the former champion back into service",
@@ -285,8 +233,8 @@ VERBS: Final = (
     Verb(
         "doctor",
         "check that everything the loop needs is there",
-        "Looks at Temporal, the workers on both queues, the bridge, the home folder and its disk. "
-        "Ends with 1 if something is missing.",
+        "Looks at Temporal, the workers on both queues, the bridge, the home folder, its disk, and whether others can read "
+        "private keys. Ends with 1 if something is missing.",
         ("python starter.py doctor",),
         "doctor:doctor",
     ),

@@ -89,6 +89,11 @@ def local_key(settings: Settings) -> Key | None:
     return IdentityFolder(settings.home).local(user) if user and settings.platform == "local" else None
 
 
+def key_files(settings: Settings) -> list[Path]:
+    """Those that this home keeps."""
+    return IdentityFolder(settings.home).key_files()
+
+
 def os_user() -> str:
     """Empty where it has no name."""
     try:

@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     """The claim that says who somebody is, as the fleet file's `subjects` do."""
     ui_url: str = "http://127.0.0.1:8233"
     """The Temporal UI, for links in notices."""
+    key_file: Path | None = None
+    """Your own private key, for the command line."""
     training_slots: int = Field(default=2, ge=1)
     """Training jobs that one training worker runs at a time."""
     main_slots: int = Field(default=50, ge=1)

@@ -21,6 +21,7 @@ from contracts.training import Tags
 from platforms.errors import Corrupt, Invalid, NotFound, PlatformError, Unavailable
 from platforms.local.files import TEMPORARY, fsync_folder, platform_errors, read_json
 from platforms.local.tagged import TAGS, Tagged
+from platforms.local.vault import SUFFIX, VAULT
 
 TAGGED = ("jobs", "snapshots")
 """Where each folder is temporary and carries its tags."""
@@ -31,13 +32,32 @@ LEFTOVER = "leftover"
 MIN_AGE = timedelta(hours=1)
 """What has no tags and changed more recently may still be in the making."""
 
+EXPIRED = timedelta(days=7)
+"""A ticket of the decision vault is good for a day at most; so long it is kept for whoever wonders."""
+
+TICKET = "ticket"
+"""Kind of an expired one."""
+
 PATIENCE = timedelta(seconds=0.5)
 """How long a job's lock is waited for before the job counts as running."""
 
-_PLACES = (*TAGGED, "registry/*", "evidence/*/*", "manifests/*", "outbox", "features/*/day=*", "capture/*/day=*", "bench/*/*")
+_PLACES = (
+    *TAGGED,
+    "registry/*",
+    "evidence/*/*",
+    "manifests/*",
+    "outbox",
+    "features/*/day=*",
+    "capture/*/day=*",
+    "bench/*/*",
+    "vault",
+    "identity",
+    "identity/used",
+)
 _UNKNOWN = Tags(endpoint="unknown", incident="", team="unknown", cost_center="unknown")
 _ID = re.compile(
     rf"(?:{'|'.join(TAGGED)})/[0-9a-f]{{16}}"
+    r"|vault/[0-9a-f]{64}\.jwt"
     rf"|[a-z]+(?:/[A-Za-z0-9][A-Za-z0-9._=-]*){{0,3}}/{re.escape(TEMPORARY)}[A-Za-z0-9._-]+"
 )
 _KEY = re.compile(r"[0-9a-f]{16}")
@@ -53,7 +73,7 @@ class LocalInventory:
         if tags is not None:
             return [r for r in tagged if (r.tags.endpoint, r.tags.incident) == (tags.endpoint, tags.incident)]
         known = {resource.id for resource in tagged}
-        return [*tagged, *(left for left in self._leftovers() if left.id not in known)]
+        return [*tagged, *(left for left in self._leftovers() if left.id not in known), *self._expired()]
 
     def remove(self, resources: Sequence[Resource]) -> Removal:
         """What runs, what is a link and what can't be deleted is reported with the reason; the rest is gone."""
@@ -88,6 +108,12 @@ class LocalInventory:
             size, changed = _measured(path)
             if datetime.now(UTC) - changed > MIN_AGE:
                 yield Resource(id=self._id(path), kind=LEFTOVER, tags=_UNKNOWN, created=changed, bytes=size)
+
+    def _expired(self) -> Iterator[Resource]:
+        for path in sorted((self._home / VAULT).glob(f"*{SUFFIX}")):
+            size, changed = _measured(path)
+            if datetime.now(UTC) - changed > EXPIRED:
+                yield Resource(id=self._id(path), kind=TICKET, tags=_UNKNOWN, created=changed, bytes=size)
 
     def _id(self, path: Path) -> str:
         return path.relative_to(self._home).as_posix()

@@ -53,7 +53,7 @@ async def test_each_missing_thing_is_named_with_its_remedy(run: Run, home: Path,
     home.parent.joinpath("home").write_text("a file where the home should be", encoding="utf-8")
     ran, shown = await run("doctor", "--json"), await run("doctor")
     assert ran.exit == 1
-    assert found(ran.data) == {"Temporal": False, "bridge": False, "home": False, "disk": True}
+    assert found(ran.data) == {"Temporal": False, "bridge": False, "home": False, "disk": True, "keys": True}
     assert all(check["remedy"] or "make up" in check["found"] for check in ran.data["checks"] if not check["ok"])
     assert shown.out.count("FAIL") == 3
 
@@ -63,3 +63,19 @@ async def test_a_full_disk_is_seen_before_it_hurts(run: Run, home: Path, monkeyp
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     ran = await run("doctor", "--json")
     assert found(ran.data)["disk"] is False
+
+
+async def test_a_private_key_that_others_can_read_is_named_with_the_command_that_mends_it(
+    run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tmp_path / "ana.key"
+    await run("keygen", "--person", "ana", "--out", str(mine))
+    await run("login", "--person", "ana")
+    monkeypatch.setenv("HOMEOSTAT_KEY_FILE", str(mine))
+    assert found((await run("doctor", "--json")).data)["keys"] is True
+    for path in (mine, home / "identity" / "links.key"):
+        path.chmod(0o644)
+    ran = await run("doctor", "--json")
+    (check,) = (check for check in ran.data["checks"] if check["name"] == "keys")
+    assert check["found"] == "2 of 2 private keys can be read by others"
+    assert check["remedy"] == f"chmod 600 {home / 'identity' / 'links.key'}; chmod 600 {mine}"

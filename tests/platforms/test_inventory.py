@@ -15,8 +15,9 @@ import pytest
 from contracts.inventory import Resource
 from contracts.training import Tags
 from platforms.local.files import key_folder, write_contract
-from platforms.local.inventory import LEFTOVER, LocalInventory
+from platforms.local.inventory import LEFTOVER, TICKET, LocalInventory
 from platforms.local.tagged import TAGS, Tagged
+from platforms.local.vault import LocalVault
 from tests.platforms.records_fixtures import INCIDENT
 
 AT = datetime(2012, 3, 4, tzinfo=UTC)
@@ -259,3 +260,15 @@ def test_what_cannot_be_deleted_is_reported_with_the_reason(tmp_path: Path, monk
     removal = inventory.remove(inventory.list())
     assert removal.removed == ()
     assert "Permission denied. Check the folder and its permissions" in removal.failed[0]
+
+
+def test_tickets_are_swept_a_week_after_they_were_kept_and_not_before(tmp_path: Path) -> None:
+    vault, inventory = LocalVault(tmp_path), LocalInventory(tmp_path)
+    old, new = vault.keep("a.b.old"), vault.keep("a.b.new")
+    aged(tmp_path / "vault" / f"{old}.jwt", hours=7 * 24 + 1)
+    aged(tmp_path / "vault" / f"{new}.jwt", hours=7 * 24 - 1)
+    found = inventory.list()
+    assert [(r.kind, r.id) for r in found] == [(TICKET, f"vault/{old}.jwt")]
+    assert inventory.remove(found).failed == ()
+    assert vault.read(new) == "a.b.new"
+    assert list(inventory.list()) == []

@@ -1,0 +1,233 @@
+"""Decisions that somebody vouches for, from keygen to the record; and no token or key is ever where others can look."""
+
+import io
+import json
+import shlex
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from temporalio.testing import WorkflowEnvironment
+
+from contracts.fleet import EndpointPolicy
+from contracts.incident import Outcome
+from contracts.vouching import Login
+from platforms.identity.folder import IdentityFolder
+from platforms.identity.verifier import IdentityVerifier
+from platforms.local.vault import LocalVault
+from runtime import identity
+from runtime.settings import Settings
+from tests.console.conftest import Run
+from tests.console.test_review_verbs import in_review
+from tests.fakes import World, fake_platform
+from tests.platforms.signatures import Company, a_request, issued_for
+from tests.stories import Loop, a_policy, running_loop
+
+USER = identity.os_user()
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    return tmp_path / "keys" / "ana.key"
+
+
+@pytest.fixture
+def world() -> World:
+    """People are asked: the challenger is no better."""
+    world = World(challenger_quality=0.9)
+    world.champion(quality=0.9)
+    return world
+
+
+def secret_in(file: Path) -> str:
+    return str(json.loads(file.read_text())["d"])
+
+
+def open_up(file: Path) -> None:
+    file.chmod(0o644)
+
+
+def strict(**review: Any) -> EndpointPolicy:
+    return a_policy(review={"unverified": "refuse", **review})
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def start(temporal_env: WorkflowEnvironment, task_queue: str, home: Path, world: World) -> AsyncIterator[Any]:
+    """Run the loop on the real vault and the real keys of this home."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(policy: EndpointPolicy) -> Loop:
+            platform = fake_platform(world, vault=LocalVault(home), identity=IdentityVerifier(IdentityFolder(home)))
+            return await stack.enter_async_context(running_loop(temporal_env, world, task_queue, policy, platform))
+
+        yield begin
+
+
+async def test_a_new_key_decides_once_its_public_half_is_in_the_policy(
+    run: Run, start: Any, mine: Path, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = await run("keygen", "--person", "ana", "--out", str(mine), "--json")
+    loop = await start(strict(people={"ana": {"keys": [made.data["public"]]}}))
+    incident, handle = await in_review(loop)
+    approved = await run("approve", incident, "--note", "worth it", "--key", str(mine), "--json")
+    status = await loop.closed()
+    assert approved.exit == 0, approved.err
+    assert approved.data["vouched"] == f"own key {made.data['key_id']}"
+    assert approved.data["outcome"]["identity"] == "own key"
+    assert status.state.history[-1].outcome is Outcome.PROMOTED
+    review = loop.world.records[0].entry.facts["review"]
+    assert review["decisions"][0]["vouched"]["person"] == "ana"
+    histories = [await each.fetch_history() for each in (handle, loop.lifecycle)]
+    (token,) = (path.read_text() for path in (home / "vault").iterdir())
+    secrets = [token, token.split(".")[2], secret_in(mine)]
+    seen = "".join(
+        [*(history.to_json() for history in histories), caplog.text, approved.out, approved.err, made.out, str(review)]
+    )
+    assert not [secret for secret in secrets if secret in seen]
+
+
+async def test_without_a_key_of_ones_own_the_local_key_vouches_and_the_record_says_so(run: Run, start: Any, world: World) -> None:
+    loop = await start(strict())
+    incident, _ = await in_review(loop)
+    ran = await run("reject", incident, "--note", "not worth a change")
+    await loop.closed()
+    assert ran.exit == 0, ran.err
+    assert f"rejected by {USER}" in ran.out
+    assert "vouched   local key" in ran.out
+    assert world.records[-1].entry.facts["review"]["identity"] == "local key"
+
+
+async def test_whoever_is_not_vouched_for_is_refused_with_what_to_do(run: Run, start: Any, mine: Path, tmp_path: Path) -> None:
+    await run("keygen", "--person", "ana", "--out", str(mine))
+    bo = await run("keygen", "--person", "bo", "--out", str(tmp_path / "bo.key"), "--json")
+    loop = await start(strict(people={"ana": {}, "bo": {"keys": [bo.data["public"]]}, USER: {"keys": [bo.data["public"]]}}))
+    incident, handle = await in_review(loop)
+    ends = {
+        "Unverified": await run("approve", incident, "--reviewer", "ana", "--json"),
+        "UnknownKey": await run("approve", incident, "--key", str(mine), "--json"),
+        "Usage": await run("approve", incident, "--key", str(mine), "--reviewer", "bo", "--json"),
+    }
+    assert {name: ran.data["error"]["type"] for name, ran in ends.items()} == {name: name for name in ends}
+    assert all(ran.data["error"]["message"] for ran in ends.values())
+    assert "--key" in ends["Unverified"].data["error"]["remedy"]
+    local = await run("approve", incident, "--json")
+    assert local.data["error"]["type"] == "UnknownKey", "the policy says how this user is known"
+    refused = (await loop.incident_status(handle)).refused
+    assert "UnknownKey" in {one.kind for one in refused}
+    await run("reject", incident, "--note", "no", "--key", str(tmp_path / "bo.key"))
+    await loop.closed()
+
+
+async def test_a_key_that_others_can_read_signs_nothing(run: Run, start: Any, mine: Path) -> None:
+    loop = await start(strict())
+    incident, _ = await in_review(loop)
+    await run("keygen", "--person", "ana", "--out", str(mine))
+    open_up(mine)
+    ran = await run("approve", incident, "--key", str(mine), "--json")
+    assert ran.exit == 2
+    assert f"chmod 600 {mine}" in ran.data["error"]["message"]
+    await run("reject", incident, "--note", "no")
+    await loop.closed()
+
+
+async def test_a_ticket_decides_by_the_printed_words_counts_once_and_for_nothing_else(
+    run: Run, start: Any, mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await run("keygen", "--person", "ana", "--out", str(mine), "--json")
+    monkeypatch.setenv("HOMEOSTAT_KEY_FILE", str(mine))
+    people = {"ana": {"keys": [made.data["public"]]}, "bo": {}}
+    loop = await start(strict(people=people, quorum={"count": 2}))
+    incident, handle = await in_review(loop)
+    signed = await run("sign", incident, "--approve", "--note", "it's worth it", "--json")
+    assert signed.exit == 0, signed.err
+    words = shlex.split(signed.data["commands"]["update"])
+    assert words[:5] == ["temporal", "workflow", "update", "execute", "-w"]
+    decision = json.loads(words[-1])
+    assert decision["ticket"] == signed.data["ticket"]
+    for change in ({"note": "other"}, {"only_if": ["no_new_alarm"]}, {"approve": False}):
+        await handle.signal("reject" if change.get("approve") is False else "approve", {**decision, **change})
+    counted = await handle.execute_update("decide", decision)
+    assert counted["resolution"] == "pending"
+    await handle.signal("approve", decision)
+
+    status = await loop.incident_status(handle)
+    assert [one.decision.reviewer for one in status.decisions] == ["ana"]
+    assert sorted(one.kind for one in status.refused) == ["OtherDecision"] * 3 + ["TicketUsed"]
+    await run("reject", incident, "--note", "enough")
+    await loop.closed()
+
+
+async def test_a_companys_token_decides_from_a_file_or_stdin(
+    run: Run, start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company = Company().add("k1")
+    issuer = company.issuer(company.write(tmp_path / "keys.json")).model_dump()
+    loop = await start(strict(people={"ana": {"subjects": ["ana@example.com"]}}, issuers={"company": issuer}))
+    incident, handle = await in_review(loop)
+    asked = await run("sign", incident, "--approve", "--note", "seen", "--reviewer", "ana", "--nonce", "--json")
+    claims = issued_for(a_request(at=datetime.now(UTC)), nonce=asked.data["nonce"])
+    token = company.token("k1", claims)
+    file = tmp_path / "token"
+    file.write_text(token + "\n")
+    other = await run("approve", incident, "--note", "another note", "--reviewer", "ana", "--token", str(file), "--json")
+    assert other.data["error"]["type"] == "OtherDecision"
+    nameless = await run("approve", incident, "--note", "seen", "--token", str(file), "--json")
+    assert nameless.data["error"]["type"] == "Usage"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(token))
+    ran = await run("approve", incident, "--note", "seen", "--reviewer", "ana", "--token", "-", "--json")
+    await loop.closed()
+    assert ran.exit == 0, ran.err
+    assert ran.data["outcome"]["identity"] == "issuer"
+    assert token not in (await handle.fetch_history()).to_json()
+
+
+async def test_a_condition_that_nobody_knows_is_refused_before_anything_is_signed(run: Run, start: Any, home: Path) -> None:
+    loop = await start(strict())
+    incident, _ = await in_review(loop)
+    ran = await run("approve", incident, "--only-if", "moon_is_full", "--json")
+    assert ran.exit == 2
+    assert "--only-if" in ran.data["error"]["message"]
+    assert not (home / "vault").exists()
+    good = await run("approve", incident, "--only-if", "champion_unchanged", "--json")
+    await loop.closed()
+    assert good.exit == 0, good.err
+    assert good.data["outcome"]["decision"]["only_if"] == ["champion_unchanged"]
+
+
+async def test_both_answers_or_none_is_no_decision(run: Run) -> None:
+    for words in (["--approve", "--reject"], []):
+        ran = await run("sign", "bikes/20240601T000000Z-ffffff", "--note", "x", *words, "--json")
+        assert ran.exit == 2
+        assert "--approve or --reject" in ran.data["error"]["message"]
+
+
+async def test_a_login_link_logs_its_person_in_once(run: Run, home: Path) -> None:
+    ran = await run("login", "--person", "ana", "--json")
+    assert ran.exit == 0, ran.err
+    address, _, token = ran.data["link"].partition("?token=")
+    assert address == "http://127.0.0.1:8089/login"
+    login = identity.redeem_login(Settings(home=home), token, now=datetime.now(UTC))
+    assert isinstance(login, Login)
+    assert login.person == "ana"
+
+
+@pytest.mark.parametrize("name", ["a b", "a:b", "x" * 101])
+async def test_what_is_no_name_gets_no_key(run: Run, tmp_path: Path, name: str) -> None:
+    ran = await run("keygen", "--person", name, "--out", str(tmp_path / "k"), "--json")
+    assert ran.exit == 2
+    assert not (tmp_path / "k").exists()
+
+
+async def test_a_key_is_never_overwritten_and_its_secret_never_shown(run: Run, mine: Path) -> None:
+    first = await run("keygen", "--person", "ana", "--out", str(mine))
+    secret = secret_in(mine)
+    again = await run("keygen", "--person", "ana", "--out", str(mine))
+    assert (first.exit, again.exit) == (0, 2)
+    assert secret_in(mine) == secret
+    assert secret not in first.out + first.err + again.out + again.err
+    assert '"ana": {keys: [' in first.out
