@@ -100,6 +100,13 @@ def may_decide(*, case: OpenReview, at: datetime) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*allowed, *standing_in)))
 
 
+def to_ask(*, case: OpenReview, at: datetime) -> tuple[str, ...]:
+    """Who is told of the review when it opens: those listed, or whoever may decide, and those who stand in for them."""
+    listed = case.review.reviewers or deciders(case.review) or ()
+    standing_in = [name for name in may_decide(case=case, at=at) if name not in members(listed, case.review)]
+    return tuple(dict.fromkeys((*listed, *standing_in)))
+
+
 def escalated(*, case: OpenReview, at: datetime) -> tuple[str, ...]:
     """Whom the ladder lets decide by now."""
     reached = (step for step in case.review.escalate if step.may_decide and case.opened + step.after <= at)

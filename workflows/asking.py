@@ -13,6 +13,7 @@ from contracts.notices import Told
 from contracts.people import Step
 from contracts.review import Notice, Resolution, ReviewOutcome
 from policies import review_inputs
+from policies import review_rules as rules
 from policies.review import Routing
 from policies.review_times import Moment, moments
 from workflows import notices
@@ -75,6 +76,7 @@ class Asking:
             judgement=judgement,
             why=routing.reasons,
             deadline=asked.deadline,
+            recipients=rules.to_ask(case=self._review.case, at=asked.opened),
         )
         self._tell(notice)
         return notice

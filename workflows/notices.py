@@ -18,6 +18,7 @@ def review_notice(
     judgement: Judgement,
     why: tuple[str, ...],
     deadline: datetime | None,
+    recipients: tuple[str, ...],
 ) -> Notice:
     return Notice(
         key=key,
@@ -32,7 +33,7 @@ def review_notice(
         commands=commands.decisions(request.endpoint, request.incident, judgement.evidence),
         deadline=deadline,
         default=request.policy.review.default,
-        recipients=request.policy.review.reviewers,
+        recipients=recipients,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from contracts.review import Counted, Decision, ReviewPolicy, Vouched, VouchedBy
-from policies.review_rules import OpenReview, escalated, identity, other_person, refuse, seat_of, tally
+from policies.review_rules import OpenReview, escalated, identity, may_decide, other_person, refuse, seat_of, tally, to_ask
 
 OPENED = datetime(2026, 3, 2, 9, tzinfo=UTC)
 EVIDENCE, TICKET = "e" * 64, "a" * 64
@@ -140,6 +140,16 @@ def test_who_is_no_longer_in_the_policy_no_longer_counts() -> None:
     assert tally(case=a_case(quorum={"count": 2}), counted=before).missing == "1 more", "bare names stopped counting"
     gone = a_case(unverified="accept", reviewers=["grace"], quorum={"count": 2})
     assert [one.decision.reviewer for one in tally(case=gone, counted=before).counting] == ["grace"]
+
+
+def test_whoever_may_decide_is_asked_and_those_who_stand_in_for_them_are_too() -> None:
+    standing_in = [{"of": "grace", "to": "linus", "until": OPENED + timedelta(days=1)}]
+    case = a_case(reviewers=["group:owners"], delegations=standing_in)
+    assert to_ask(case=case, at=OPENED) == ("group:owners", "linus")
+    assert may_decide(case=case, at=OPENED) == ("ada", "grace", "linus")
+    assert to_ask(case=case, at=OPENED + timedelta(days=1)) == ("group:owners",)
+    assert to_ask(case=a_case(), at=OPENED) == ("ada", "grace", "linus")
+    assert to_ask(case=a_case(people={}, groups={}), at=OPENED) == ()
 
 
 def test_a_delegated_approval_fills_the_roles_of_the_seat() -> None:
