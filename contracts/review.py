@@ -61,7 +61,7 @@ class ReviewPolicy(Declared):
     delegations: tuple[Delegation, ...] = Field(default=(), max_length=100)
     unverified: Unverified = Unverified.REFUSE
     recheck_every: Duration = timedelta(hours=1)
-    """How often an open review's evidence is held against what is true now."""
+    """How often an open review's evidence is held against what is true now; 0s: only before an approval is carried out."""
     stale_after: Duration | None = None
     """So much newer data since the review was opened voids it; None: newer data alone doesn't."""
     channels: tuple[Name, ...] = ()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import is_cancelled_exception
@@ -54,7 +55,8 @@ class Asking:
 
     async def _answered(self, judgement: Judgement, routing: Routing, then: LiveInputs) -> ReviewOutcome:
         notice = self._put(judgement, routing)
-        watching = self._inputs.watch(then, self._void, self._progress.note) if self._looks else None
+        looks = self._looks and self._request.policy.review.recheck_every > timedelta(0)
+        watching = self._inputs.watch(then, self._void, self._progress.note) if looks else None
         try:
             await self._wait(notice)
         finally:
