@@ -11,6 +11,7 @@ import pytest
 from bridge.formats import items_from
 from bridge.items import Understood
 from console.parser import build_parser
+from contracts import conditions as condition
 from contracts.incident import Stage
 from runtime.fleet_file import load
 from workflows.endpoint_lifecycle import SIGNALS, UPDATES
@@ -107,6 +108,21 @@ def test_the_fleet_file_of_the_readme_is_valid(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(block[1])
     assert list(load(file).endpoints) == ["rentals"]
+
+
+def test_the_policy_of_the_people_page_is_valid(tmp_path: Path) -> None:
+    block = re.search(r"```yaml\n(.*?)```", read("docs/people.md"), re.DOTALL)
+    assert block
+    endpoint = "team: a, cost_center: b, data: {table: bikes, features: [hour], label: busy}"
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"version: 1\n{block[1]}endpoints:\n  bikes: {{{endpoint}}}\n")
+    assert load(file).endpoints["bikes"].review.quorum.count == 2
+
+
+def test_the_conditions_of_the_people_page_are_those_there_are() -> None:
+    section = read("docs/people.md").split("**Approve, but only if ...**")[1].split("**What it was asked on.**")[0]
+    conditions = re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
+    assert [condition.read(one).kind for one in conditions] == list(condition.ConditionKind)
 
 
 def test_the_alarms_of_the_readme_are_understood() -> None:
