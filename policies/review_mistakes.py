@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from zoneinfo import ZoneInfo
 
 from contracts.people import GROUP, ROLE
-from contracts.review import ReviewPolicy
+from contracts.review import ReviewPolicy, Unverified
 from policies import channel_address
 from policies.reviewers import deciders, members, with_role
 
@@ -25,6 +25,7 @@ def mistakes(review: ReviewPolicy) -> Iterator[Mistake]:
     if not names:
         yield from _quorum(review)
     yield from _times(review)
+    yield from _bare_names(review)
 
 
 def _names(review: ReviewPolicy) -> Iterator[Mistake]:
@@ -116,6 +117,16 @@ def _quorum(review: ReviewPolicy) -> Iterator[Mistake]:
         there = [name for name in with_role(role, review) if everybody is None or name in everybody]
         if wanted > len(there):
             yield ("quorum", "roles", role), f"can't be met: {len(there)} of those who may decide have this role"
+
+
+def _bare_names(review: ReviewPolicy) -> Iterator[Mistake]:
+    """Whoever may write any name is as many people as they like."""
+    several = review.quorum.count > 1 or review.quorum.roles or review.four_eyes
+    if review.unverified is Unverified.ACCEPT and several:
+        yield (
+            ("unverified",),
+            "accepts bare names, and one person can write several: a quorum and four eyes want `unverified: refuse`",
+        )
 
 
 def _times(review: ReviewPolicy) -> Iterator[Mistake]:

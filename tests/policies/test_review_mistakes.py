@@ -25,6 +25,7 @@ def said(**policy: Any) -> dict[str, str]:
     [
         {},
         {"reviewers": ["ada", "group:owners", "role:ml"]},
+        {"unverified": "accept", "reviewers": ["ada"]},
         {"reviewers": ["group:owners"], "quorum": {"count": 2, "roles": {"ml": 1, "business": 1}}},
         {"people": {}, "groups": {}, "reviewers": ["anybody", "by name"], "quorum": {"count": 2}},
         {"delegations": [{"of": "ada", "to": "linus", "until": "2030-01-01T00:00:00Z"}]},
@@ -70,6 +71,8 @@ def test_a_policy_that_can_work_has_no_mistakes(policy: dict[str, Any]) -> None:
             "'Mars/Base' is no time zone",
         ),
         ({"quiet_hours": {"start": "22:00", "end": "22:00"}}, "quiet_hours.end", "is the start"),
+        ({"unverified": "accept", "four_eyes": True}, "unverified", "accepts bare names, and one person can write several"),
+        ({"unverified": "accept", "quorum": {"count": 2}}, "unverified", "accepts bare names, and one person can write several"),
         ({"channels": ["mail"]}, "channels.0", "there is no channel 'mail'; none is declared"),
         ({"people": {"ada": {"channels": ["mail"]}}, "groups": {}}, "people.ada.channels.0", "there is no channel 'mail'"),
         ({"people": {"ada": {"keys": ["not a key"]}}, "groups": {}}, "people.ada.keys.0", "is no Ed25519 public key"),
