@@ -27,7 +27,14 @@ def environment() -> Environment:
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     found.filters.update(
-        {"when": words.when, "ago": words.ago, "plain": words.plain, "signed": words.signed, "duration": words.duration}
+        {
+            "when": words.when,
+            "ago": words.ago,
+            "age": words.age,
+            "plain": words.plain,
+            "signed": words.signed,
+            "duration": words.duration,
+        }
     )
     return found
 

@@ -62,7 +62,8 @@ class Pages:
         if row is None and not found.total:
             return self._desk.message(request, "No such endpoint", "Nothing of this name runs, and no record names it.", 404)
         row = row or Endpoint(name, stage="not running", answered=False)
-        shown = {"row": row, "state": row.status.state if row.status else None, "found": found}
+        work = self._desk.book.incidents.get(f"{name}/{row.incident}")
+        shown = {"row": row, "state": row.status.state if row.status else None, "found": found, "work": work}
         topics = f"endpoint/{name}"
         return self._desk.page(
             request, "endpoint.html", status=status, topics=topics, problem=problem, said=_text(request, "said"), **shown

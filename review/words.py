@@ -28,11 +28,22 @@ def ago(moment: datetime | None) -> Markup:
     """'3 hours ago', 'in 5 hours', with the moment itself for whoever wants it exactly."""
     if moment is None:
         return Markup("-")
+    seconds = _passed(moment)
+    return _exact(moment, f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}")
+
+
+def age(moment: datetime | None) -> Markup:
+    """'3 days'."""
+    return Markup("-") if moment is None else _exact(moment, span(max(0.0, _passed(moment))))
+
+
+def _passed(moment: datetime) -> float:
+    return (datetime.now(UTC) - moment).total_seconds()
+
+
+def _exact(moment: datetime, said: str) -> Markup:
     moment = moment.astimezone(UTC)
-    seconds = (datetime.now(UTC) - moment).total_seconds()
-    said = f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
-    exact = f"{moment:%Y-%m-%d %H:%M} UTC"
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), exact, said)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), f"{moment:%Y-%m-%d %H:%M} UTC", said)
 
 
 def span(seconds: float) -> str:
