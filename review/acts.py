@@ -87,7 +87,7 @@ class Acts:
             vouched = await asyncio.to_thread(self._desk.vouching.vouch, endpoint, incident, decision, login)
             outcome = await self._desk.loop.decide(endpoint, incident, vouched)
         except BadForm as bad:
-            return Answer(str(bad), note, bad.status)
+            return Answer(str(bad), note, bad.status, form.text("only_if"))
         except Refused as refused:
             return Answer(f"{refused}. {_REMEDY.get(refused.kind, '')}".replace("..", ".").strip(), note, 409)
         except (NotAccepted, PlatformError) as error:
@@ -116,10 +116,10 @@ class Acts:
         reviewer = person_of(login, self._desk.review_of(row)) if row else login.subject
         try:
             return Decision(
-                approve=answer == "approve", reviewer=reviewer, note=note, evidence=evidence or None, only_if=form.all("only_if")
+                approve=answer == "approve", reviewer=reviewer, note=note, evidence=evidence or None, only_if=_conditions(form)
             )
-        except ValidationError:
-            raise BadForm("The form can't be read; open the page again.") from None
+        except ValidationError as error:
+            raise BadForm(_wrong(error), 422) from None
 
     async def roll_back(self, request: Request, session: Session, form: Form) -> Response:
         async def told(endpoint: str, by: str, reason: str) -> None:
@@ -174,6 +174,18 @@ class Acts:
         except PlatformError as error:
             return self._desk.message(request, "The chain can't be checked", str(error), 503)
         return RedirectResponse("/audit", 303)
+
+
+def _conditions(form: Form) -> tuple[str, ...]:
+    """One a line. A rejection has none, whatever stands in the field."""
+    lines = (line.strip() for line in form.text("only_if").splitlines())
+    return tuple(line for line in lines if line) if form.text("answer") == "approve" else ()
+
+
+def _wrong(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = "Only if" if "only_if" in first["loc"] else str(first["loc"][0] if first["loc"] else "The form")
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}."
 
 
 def _said(outcome: ReviewOutcome) -> str:

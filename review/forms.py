@@ -27,16 +27,12 @@ class BadForm(Exception):
 
 @dataclass(frozen=True)
 class Form:
-    """The last value of each field; `every` has them all."""
+    """The last value of each field."""
 
     values: Mapping[str, str]
-    every: tuple[tuple[str, str], ...]
 
     def text(self, name: str) -> str:
         return self.values.get(name, "").strip()
-
-    def all(self, name: str) -> tuple[str, ...]:
-        return tuple(value.strip() for key, value in self.every if key == name and value.strip())
 
 
 async def read_form(request: Request) -> Form:
@@ -53,8 +49,7 @@ async def read_form(request: Request) -> Form:
         raise BadForm("the form did not arrive in time", 408) from None
     except ValueError:
         raise BadForm("the form can't be read") from None
-    clean = tuple((name, value.replace("\r\n", "\n").replace("\0", "")) for name, value in pairs)
-    return Form(dict(clean), clean)
+    return Form({name: value.replace("\r\n", "\n").replace("\0", "") for name, value in pairs})
 
 
 def local_path(path: str) -> str:

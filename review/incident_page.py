@@ -29,6 +29,7 @@ class Answer:
     problem: str = ""
     note: str = ""
     status: int = 200
+    only_if: str = ""
 
 
 class IncidentPage:
@@ -61,7 +62,7 @@ class IncidentPage:
 
     def _who(self, link: Link | None, login: Login) -> dict[str, Any]:
         """Whoever came by a link is nobody on the other pages."""
-        return {} if link is None else {"login": login}
+        return {} if link is None else {"login": login, "csrf": ""}
 
     async def _row(self, endpoint: str, incident: str) -> Incident | None:
         known = self._desk.book.incidents.get(f"{endpoint}/{incident}")

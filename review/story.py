@@ -12,7 +12,8 @@ from contracts.audit import AuditRecord
 from contracts.base import Utc
 from contracts.evaluation import Comparison, Judgement
 from contracts.incident import RemediationStatus
-from contracts.review import RefusedDecision, ReviewOutcome
+from contracts.notices import NoticeKind, Told
+from contracts.review import Counted, RefusedDecision, ReviewOutcome, Vouched
 from review.book import Incident
 
 Facts = Mapping[str, Any]
@@ -97,7 +98,9 @@ def _facts(row: Incident, records: list[AuditRecord]) -> Facts:
 
 def _live(status: RemediationStatus) -> dict[str, Any]:
     said = status.model_dump(mode="json")
-    found = {key: said[key] for key in ("judgement", "review", "refused") if said[key]}
+    found = {key: said[key] for key in ("judgement", "review", "refused", "decisions", "told", "missing") if said[key]}
+    if status.asked is not None:
+        found["asked_because"] = list(status.asked.reasons)
     if status.challenger is not None:
         found |= {"refit": said["challenger"], "cost_usd": status.challenger.cost_usd}
     return found
@@ -159,25 +162,42 @@ def _cost(trained: Facts) -> str:
 
 
 def _asked(row: Incident, facts: Facts, review: ReviewOutcome | None) -> Iterator[Moment]:
+    """What people were told and what they said, in the order of the clock."""
     because = "; ".join(_texts(facts.get("asked_because")))
-    if because or row.deadline or review:
-        yield Moment(title="People were asked", text=because and f"Because {because}.", tone="open")
-    for refusal in _all(RefusedDecision, facts.get("refused")):
-        yield Moment(title=f"A decision of {refusal.reviewer} did not count", text=refusal.reason, at=refusal.at, tone="bad")
-    if review is None:
-        return
-    for one in review.decisions:
-        yield Moment(
-            title=f"{'Approved' if one.decision.approve else 'Rejected'} by {one.decision.reviewer}",
-            text=one.decision.note,
-            at=one.at,
-            tone="good" if one.decision.approve else "bad",
-            details=(("vouched for by", _vouched(one.vouched)),),
-        )
-    yield _resolved(review)
+    found = [_told(one, because) for one in _all(Told, facts.get("told"))]
+    if not found and (because or row.deadline or review):
+        found.append(Moment(title="People were asked", text=because and f"Because {because}.", tone="open"))
+    found += [
+        Moment(title=f"A decision of {one.reviewer} did not count", text=one.reason, at=one.at, tone="bad")
+        for one in _all(RefusedDecision, facts.get("refused"))
+    ]
+    found += [_counted(one) for one in (review.decisions if review else _all(Counted, facts.get("decisions")))]
+    if review is not None:
+        found.append(_resolved(review))
+    yield from sorted(found, key=lambda moment: moment.at.timestamp() if moment.at else 0.0)
+    if missing := str(facts.get("missing") or ""):
+        yield Moment(title="Still missing", text=missing, tone="open")
 
 
-def _vouched(vouched: Any) -> str:  # noqa: ANN401 - Vouched or None
+def _told(told: Told, because: str) -> Moment:
+    title = "People were asked" if told.kind is NoticeKind.REVIEW else f"People were told: {told.kind.value}"
+    text = f"Because {because}." if because and told.kind is NoticeKind.REVIEW else ""
+    return Moment(title=title, text=text, at=told.at, tone="open", details=(("to", ", ".join(told.to)),))
+
+
+def _counted(one: Counted) -> Moment:
+    said = "Approved" if one.decision.approve else "Rejected"
+    place = f" in {one.instead_of}'s place" if one.instead_of else ""
+    return Moment(
+        title=f"{said} by {one.decision.reviewer}{place}",
+        text=one.decision.note,
+        at=one.at,
+        tone="good" if one.decision.approve else "bad",
+        details=(("vouched for by", _vouched(one.vouched)), ("only if", ", ".join(one.decision.only_if))),
+    )
+
+
+def _vouched(vouched: Vouched | None) -> str:
     if vouched is None:
         return "nobody (unverified)"
     return f"{vouched.how.value}{f', {vouched.login}' if vouched.login else ''}"

@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 import uvicorn
+from starlette.requests import Request
+from starlette.responses import Response
 
 from bench.generated_fleet import GeneratedLoop, write_chain, write_manifests
 from contracts.incident import Accepted, PauseRequest, ResumeRequest, RollbackRequest, Stage, WaitingOn
@@ -89,6 +91,7 @@ class Shown:
     desk: Desk
     loop: RecordingLoop
     vouching: PaperVouching
+    clients: list[httpx.Client] = field(default_factory=list)
 
     def waiting(self) -> Incident:
         return self.desk.book.waiting()[0]
@@ -97,13 +100,16 @@ class Shown:
         return f"/endpoint/{row.endpoint}/incident/{row.id}"
 
     def browser(self, **options: Any) -> "Visitor":
-        return Visitor(httpx.Client(base_url=self.url, timeout=20, trust_env=False, **options))
+        client = httpx.Client(base_url=self.url, timeout=20, trust_env=False, **options)
+        self.clients.append(client)
+        return Visitor(client)
 
     def logged_in(self, name: str = "anna") -> "Visitor":
-        visitor = self.browser()
-        answer = visitor.log_in(f"once-{name}-{time.monotonic_ns()}")
-        assert answer.status_code == 303, answer.text
-        return visitor
+        """With a session as a login begins it; logins themselves are limited."""
+        response = Response()
+        self.desk.sessions.begin(Request({"type": "http", "headers": []}), response, Login(name, "one-time link"))
+        cookie, _, value = response.headers["set-cookie"].partition(";")[0].partition("=")
+        return self.browser(cookies={cookie: value})
 
 
 @dataclass
@@ -157,15 +163,16 @@ def shown(
         write_manifests(home, list(recording.statuses))
         platform, book = platform_from(settings), Book()
         refresher = Refresher(book, recording, platform)
-        desk = Desk(
-            settings, book, recording, platform, refresher, Sessions(secure=False), vouching, oidc(url) if oidc else None
-        )
+        desk = Desk(settings, book, recording, platform, refresher, Sessions(secure=False), vouching, oidc(url) if oidc else None)
         web = uvicorn.Server(config(build_app(desk), grace_seconds=1))
         thread = threading.Thread(target=lambda: asyncio.run(_serve(desk, web, taken)), daemon=True)
         thread.start()
         _until(lambda: len(book.records) >= 2 * incidents and len(book.endpoints) >= endpoints and book.verification is not None)
         _until(lambda: all(row.status is not None for row in book.waiting()))
-        yield Shown(url, desk, recording, vouching)
+        found = Shown(url, desk, recording, vouching)
+        yield found
+        for client in found.clients:
+            client.close()
         web.should_exit = True
         thread.join(10)
 
