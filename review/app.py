@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 def build_app(desk: Desk) -> Starlette:
     found = _Routes(desk)
     settings = desk.settings
-    return Starlette(
+    app = Starlette(
         routes=found.all(),
         middleware=[
             Middleware(Guard, settings=settings),
@@ -39,6 +39,8 @@ def build_app(desk: Desk) -> Starlette:
         ],
         exception_handlers={BadForm: found.bad_form, HTTPException: found.http_error, Exception: found.unexpected},
     )
+    app.state.hub = found.hub
+    return app
 
 
 @dataclass

@@ -30,6 +30,13 @@ class Hub:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._listeners: set[_Listener] = set()
+        self._closed = False
+
+    def close(self) -> None:
+        """End what is open, so that the server can leave. Called on the event loop."""
+        self._closed = True
+        for listener in self._listeners:
+            listener.woken.set()
 
     def publish(self, topics: set[str]) -> None:
         """Called on the event loop."""
@@ -54,6 +61,8 @@ class Hub:
             yield ServerSentEvent(event="ready", data="", retry=5000)
             while self._sessions.of(request) is listener.session:
                 await listener.woken.wait()
+                if self._closed:
+                    return
                 await asyncio.sleep(_SETTLE_SECONDS)
                 listener.woken.clear()
                 yield ServerSentEvent(event="changed", data="")

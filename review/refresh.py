@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from contracts.ids import remediation_id
 from contracts.incident import IncidentSummary, LifecycleStatus
 from contracts.rollout import Deployment, Manifest
 from platforms.errors import NotFound, PlatformError
@@ -64,6 +65,10 @@ class Refresher:
     async def verify(self) -> None:
         """Hold the whole audit chain to its anchor now. Raises: PlatformError."""
         await self._chronicle.verify()
+
+    def forget(self, endpoint: str, incident: str) -> None:
+        """Ask this incident again in the next round, although nothing in its list has moved."""
+        self._known.pop(remediation_id(endpoint, incident), None)
 
     async def round(self) -> None:
         try:

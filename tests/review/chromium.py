@@ -46,7 +46,7 @@ def size(driver: WebDriver, width: int, height: int = 900) -> None:
 
 
 def scheme(driver: WebDriver, name: str) -> None:
-    features = [{"name": "prefers-color-scheme", "value": name}]
+    features = [{"name": "prefers-color-scheme", "value": name}, {"name": "prefers-reduced-motion", "value": "reduce"}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 

@@ -24,6 +24,7 @@ from review.app import build_app
 from review.book import Book, Incident
 from review.desk import Desk
 from review.identity import NotAccepted
+from review.live import Hub
 from review.loop import Refused
 from review.oidc import Oidc
 from review.refresh import Refresher
@@ -164,8 +165,9 @@ def shown(
         platform, book = platform_from(settings), Book()
         refresher = Refresher(book, recording, platform)
         desk = Desk(settings, book, recording, platform, refresher, Sessions(secure=False), vouching, oidc(url) if oidc else None)
-        web = uvicorn.Server(config(build_app(desk), grace_seconds=1))
-        thread = threading.Thread(target=lambda: asyncio.run(_serve(desk, web, taken)), daemon=True)
+        app = build_app(desk)
+        web = uvicorn.Server(config(app, grace_seconds=1))
+        thread = threading.Thread(target=lambda: asyncio.run(_serve(desk, web, taken, app.state.hub)), daemon=True)
         thread.start()
         _until(lambda: len(book.records) >= 2 * incidents and len(book.endpoints) >= endpoints and book.verification is not None)
         _until(lambda: all(row.status is not None for row in book.waiting()))
@@ -177,9 +179,12 @@ def shown(
         thread.join(10)
 
 
-async def _serve(desk: Desk, web: uvicorn.Server, taken: Any) -> None:
-    following = asyncio.ensure_future(desk.refresher.forever())
-    await web.serve(sockets=[taken])
+async def _serve(desk: Desk, web: uvicorn.Server, taken: Any, hub: Hub) -> None:
+    following, serving = asyncio.ensure_future(desk.refresher.forever()), asyncio.ensure_future(web.serve(sockets=[taken]))
+    while not web.should_exit:  # noqa: ASYNC110 - said by another thread
+        await asyncio.sleep(0.05)
+    hub.close()
+    await serving
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
 
