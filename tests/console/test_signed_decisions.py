@@ -1,12 +1,14 @@
 """Decisions that somebody vouches for, from keygen to the record; and no token or key is ever where others can look."""
 
+import asyncio
 import io
 import json
+import os
 import shlex
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +17,19 @@ import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
 from contracts.fleet import EndpointPolicy
-from contracts.incident import Outcome
+from contracts.incident import Outcome, Stage
 from contracts.vouching import Login
 from platforms.identity.folder import IdentityFolder
 from platforms.identity.verifier import IdentityVerifier
 from platforms.local.vault import LocalVault
 from runtime import identity
 from runtime.settings import Settings
-from tests.console.conftest import Run
+from runtime.temporal_server import binary
+from tests.console.conftest import Run, address
 from tests.console.test_review_verbs import in_review
-from tests.fakes import World, fake_platform
+from tests.fakes import AS_OF, World, fake_platform
 from tests.platforms.signatures import Company, a_request, issued_for
-from tests.stories import Loop, a_policy, running_loop
+from tests.stories import Loop, a_policy, an_alarm, running_loop
 
 USER = identity.os_user()
 
@@ -160,6 +163,49 @@ async def test_a_ticket_decides_by_the_printed_words_counts_once_and_for_nothing
     assert sorted(one.kind for one in status.refused) == ["OtherDecision"] * 3 + ["TicketUsed"]
     await run("reject", incident, "--note", "enough")
     await loop.closed()
+
+
+async def typed(command: str, run_at: str) -> str:
+    """Type a printed `temporal` command as it is, with the official binary; returns what it answered."""
+    program, *words = shlex.split(command)
+    assert program == "temporal"
+    process = await asyncio.create_subprocess_exec(
+        str(binary()),
+        *words,
+        env={**os.environ, "TEMPORAL_ADDRESS": run_at},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return said.decode()
+
+
+async def test_the_temporal_command_decides_by_a_ticket_as_it_was_printed(
+    run: Run, start: Any, mine: Path, temporal_env: WorkflowEnvironment
+) -> None:
+    made = await run("keygen", "--person", "ana", "--out", str(mine), "--json")
+    loop = await start(strict(people={"ana": {"keys": [made.data["public"]]}}))
+    incident, _ = await in_review(loop)
+    words = ("sign", incident, "--key", str(mine), "--note", 'it\'s "worth" $5', "--json")
+    signed = await run(*words, "--approve", "--only-if", "champion_unchanged")
+    bare = shlex.split(signed.data["commands"]["update"])
+    without = json.dumps({**json.loads(bare[-1]), "ticket": None})
+    refused = await typed(shlex.join([*bare[:-1], without]), address(temporal_env))
+    assert "nobody vouches" in refused
+    assert "approved" in await typed(signed.data["commands"]["update"], address(temporal_env))
+    history = (await loop.closed()).state.history
+    assert history[-1].outcome is Outcome.PROMOTED
+    loop.world.quality[loop.world.manifests[-1].champion.digest] = 0.9
+    await loop.alarm(an_alarm(2, AS_OF + timedelta(days=60)))
+    handle = await loop.in_stage(Stage.REVIEW)
+    again = f"{loop.world.endpoint}/{handle.id.rsplit('/', 1)[1]}"
+    stale = json.loads(bare[-1])
+    await handle.signal("approve", {**stale, "evidence": (await loop.incident_status(handle)).evidence})
+    signed = await run("sign", again, "--key", str(mine), "--note", "no", "--reject", "--json")
+    await typed(signed.data["commands"]["signal"], address(temporal_env))
+    history = (await loop.closed(2)).state.history
+    assert history[-1].outcome is Outcome.HELD
+    assert [one.kind for one in (await loop.incident_status(handle)).refused] == ["OtherDecision"], "replayed elsewhere"
 
 
 async def test_a_companys_token_decides_from_a_file_or_stdin(

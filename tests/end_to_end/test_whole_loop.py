@@ -140,6 +140,21 @@ def _things(answer: Any) -> list[dict[str, Any]]:
     return next(value for value in answer.values() if isinstance(value, list))
 
 
+def test_the_tokens_behind_the_decisions_lie_in_the_vault_and_nowhere_else(system: System) -> None:
+    """Neither in Temporal's database, nor in a log, a notice or the audit chain; nor does any private key."""
+    tokens = [path.read_bytes() for path in (system.home / "vault").iterdir()]
+    keys = [json.loads(path.read_text())["d"].encode() for path in (system.home / "identity").glob("*.key")]
+    secrets = [*(token.rpartition(b".")[2] for token in tokens), *keys]
+    assert len(tokens) >= 2, "an approval and a rejection, each signed by the local key"
+    files = [path for path in system.home.rglob("*") if path.is_file() and not {"vault", "identity"} & {*path.parts}]
+    assert any(path.name == "temporal.db" for path in files)
+    holding = [path for path in files if any(secret in path.read_bytes() for secret in secrets)]
+    assert holding == []
+    database = b"".join(path.read_bytes() for path in (system.home / "temporal").glob("temporal.db*"))
+    tickets = [path.stem.encode() for path in (system.home / "vault").iterdir()]
+    assert all(ticket in database for ticket in tickets), "so a token would have been seen there, too"
+
+
 def test_no_process_wrote_a_traceback(system: System) -> None:
     logs = Path(system.home / "logs").glob("*.log")
     assert not [log.name for log in logs if "Traceback" in log.read_text(errors="replace")]
