@@ -1,7 +1,8 @@
 """Posts through Apprise: mail, Slack, Teams, webhooks and some hundred more, by URL.
 
 Only what this file asks for happens: no redirects are followed, no plugin, template, attachment or configuration is loaded,
-nothing is kept on disk, no picture is linked, and a try is one try. Apprise logs whole URLs, so its logger speaks to nobody.
+nothing is kept on disk, no picture is linked, and a try is one try. Apprise logs whole URLs and urllib3 paths, which are secrets
+at most services: the one speaks to nobody, the other of errors only.
 """
 
 import logging
@@ -32,6 +33,7 @@ class ApprisePost:
         logger = logging.getLogger("apprise")
         logger.propagate = False
         logger.handlers = [logging.NullHandler()]
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
         self._asset = apprise.AppriseAsset(
             app_id="homeostat",
             app_desc="homeostat",
@@ -48,6 +50,7 @@ class ApprisePost:
             default_service_retry=0,
             service_timeout=SECONDS,
         )
+        apprise.Apprise.instantiate("json://localhost", asset=self._asset)  # loads all services, before threads ask for them
 
     def __call__(self, address: str, message: Message) -> None:
         """Raises: Invalid, Unavailable."""

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from typing import Protocol
 
 from platforms.errors import PlatformError, Unavailable
@@ -37,6 +37,7 @@ class Channels:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     _turns: dict[str, BoundedSemaphore] = field(default_factory=lambda: defaultdict(lambda: BoundedSemaphore(AT_ONCE)))
     _made: dict[str, Post] = field(default_factory=dict)
+    _making: Lock = field(default_factory=Lock)
 
     def post(self, address: str, message: Message) -> None:
         """Raises: Unavailable, Invalid, with scheme and host of the address and nothing else of it."""
@@ -52,9 +53,10 @@ class Channels:
 
     def _by(self, address: str) -> Post:
         start = next((start for start in self.posts if start and address.startswith(start)), "")
-        if start not in self._made:
-            self._made[start] = self.posts[start]()
-        return self._made[start]
+        with self._making:
+            if start not in self._made:
+                self._made[start] = self.posts[start]()
+            return self._made[start]
 
     @contextmanager
     def _turn(self, address: str) -> Iterator[None]:
