@@ -103,6 +103,9 @@ def _work(work: RemediationStatus | None) -> Pairs:
         yield "report", work.judgement.report_uri
     if work.evidence:
         yield "evidence", work.evidence
+    for missed in work.untold:
+        until = f"; tried until {utc(missed.trying_until)}" if missed.trying_until else "; given up"
+        yield "not told", f"{missed.kind.value} by {missed.channel}: {missed.reason}{until}"
     if work.review_deadline:
         yield from _asked(work)
         yield "decide until", utc(work.review_deadline)

@@ -1,4 +1,4 @@
-"""The verbs of people who decide: approve, reject, sign, and how they make themselves known."""
+"""The verbs of people: approve, reject, sign, how they make themselves known, and whether notices reach them."""
 
 from typing import Final
 
@@ -99,6 +99,19 @@ REVIEW_VERBS: Final = (
         ("python starter.py login", "python starter.py login --person ana"),
         "signing:login",
         (arg("--person", metavar="NAME", help="whom it logs in (default: your user on this machine)"),),
+        waits=False,
+    ),
+    Verb(
+        "notify",
+        "send a test message through a channel of the fleet file",
+        "Tells the channel once, from here: the variables in its address are those of this shell, while notices are sent "
+        "with those of the worker. A channel that is down or refuses is named with the reason, and no secret is shown.",
+        ("python starter.py notify --test slack", "python starter.py notify --test pager --fleet mine.yaml"),
+        "notify:notify",
+        (
+            arg("--test", metavar="CHANNEL", required=True, help="name of the channel, as in the fleet file"),
+            arg("--fleet", metavar="FILE", default="fleet.yaml", help="the fleet file (default: %(default)s)"),
+        ),
         waits=False,
     ),
 )

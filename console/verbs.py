@@ -20,7 +20,7 @@ KINDS: Final = (
     "onboarding",
 )
 SEVERITIES: Final = ("low", "medium", "high", "critical")
-EVENTS: Final = ("decided", "closed", "rolled_back", "refused", "swept", "configured")
+EVENTS: Final = ("decided", "closed", "rolled_back", "refused", "swept", "configured", "untold")
 
 
 _ENDPOINT = _arg("endpoint", metavar="ENDPOINT", help="name of the endpoint, as in the fleet file")

@@ -19,6 +19,8 @@ class NoticeKind(StrEnum):
     OUTCOME = "outcome"
     PAGE = "page"
     """Somebody has to get up: a rollback failed, or a promotion could not be undone."""
+    TEST = "test"
+    """Whether a channel works, asked by hand."""
 
 
 class Channel(Declared):

@@ -69,3 +69,12 @@ def test_a_mistake_is_named_where_it_was_written(tmp_path: Path) -> None:
 def test_what_people_and_channels_are_called_has_no_spaces_colons_or_commas(tmp_path: Path) -> None:
     said = problems(written(tmp_path, TOP.replace("  grace: {name", "  'role:x': {name")))
     assert said[0].startswith("4: people.role:x: ")
+
+
+@pytest.mark.parametrize("url", ["slack://T0AAAAAAA/B0BBBBBBB/CCCCCCCCCCCCCCCCCCCCCCCC", "json://user:hunter2@localhost/page"])
+def test_a_literal_secret_in_a_channel_is_refused_with_its_line_and_the_remedy(tmp_path: Path, url: str) -> None:
+    (said,) = problems(written(tmp_path, TOP.replace("json://localhost/page", url)))
+    assert said.startswith("10: channels.pager.url: holds ")
+    assert "write ${NAME} in its place and set NAME where the worker runs" in said
+    assert "CCCC" not in said
+    assert "hunter2" not in said
