@@ -1,8 +1,8 @@
 """Whom the names in a review policy stand for: people, `group:NAME` and `role:NAME`."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-from contracts.people import GROUP, ROLE
+from contracts.people import GROUP, ROLE, Person
 from contracts.review import ReviewPolicy
 
 
@@ -33,3 +33,19 @@ def deciders(review: ReviewPolicy) -> tuple[str, ...] | None:
     if review.reviewers:
         return members(review.reviewers, review)
     return tuple(review.people) or None
+
+
+def by_login(logins: Collection[str], people: Mapping[str, Person]) -> str:
+    """The person who has one of these names at an issuer; where no people are declared, the login itself. Else a text that can
+    be no name of the fleet file: whoever may choose their own login must not be taken for somebody by it.
+    """
+    known = next((name for name, person in people.items() if set(logins) & set(person.subjects)), None)
+    if known is not None:
+        return known
+    login = next(iter(logins), "")
+    return f"{login[:150]} (nobody's login)" if people else login[:200]
+
+
+def is_nobody(name: str) -> bool:
+    """Whether `by_login` found nobody."""
+    return not name or name.endswith(" (nobody's login)")

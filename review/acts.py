@@ -113,7 +113,7 @@ class Acts:
         if link is not None and evidence != link.evidence:
             raise BadForm("The link was sent for other evidence; open the newest notice.", 409)
         row = self._desk.book.incidents.get(f"{endpoint}/{incident}")
-        reviewer = person_of(login, self._desk.review_of(row)) if row else login.subject
+        reviewer = person_of(login, self._desk.review_of(row) if row else None)
         try:
             return Decision(
                 approve=answer == "approve", reviewer=reviewer, note=note, evidence=evidence or None, only_if=_conditions(form)

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from contracts.review import Decision, ReviewPolicy
 from contracts.vouching import Link
-from policies.reviewers import deciders, members
+from policies.reviewers import by_login, deciders, members
 from review.sessions import Login
 
 
@@ -29,11 +29,10 @@ class Vouching(Protocol):
 
 
 def person_of(login: Login, review: ReviewPolicy | None) -> str:
-    """Their name in this endpoint's fleet file; who they are at the issuer where it doesn't know them."""
-    if review is None or login.subject in review.people:
+    """Their name in this endpoint's fleet file: that for which a link was made, or whose login the issuer's word is."""
+    if not login.issuer or review is None:
         return login.subject
-    known = (name for name, person in review.people.items() if login.subject in person.subjects)
-    return next(known, login.subject)
+    return by_login((login.subject,), review.people)
 
 
 def may_decide(person: str, review: ReviewPolicy | None) -> bool:

@@ -23,10 +23,11 @@ from platforms.identity.tokens import PublicKey, algorithm_of
 
 KEPT_SECONDS: Final = 600.0
 AGAIN_SECONDS: Final = 30.0
-"""An unknown `kid` asks for the set again, and an issuer that is down is asked again, after so long at the earliest."""
+"""An issuer whose keys we have is asked again after so long at the earliest: for an unknown `kid`, or for newer keys."""
 STALE_SECONDS: Final = 86_400.0
 """While an issuer can't be reached, keys that it gave this long ago still count."""
 _MOST_SETS, _MOST_KEYS, _MOST_BYTES = 32, 100, 262_144
+_MOST_SECONDS: Final = 8.0
 _TIMEOUT: Final = httpx.Timeout(5.0, connect=3.0)
 _KINDS: Final = {"RSA", "EC", "OKP"}
 
@@ -121,9 +122,11 @@ def _fetched(url: str) -> bytes:
 
 
 def _bounded(answer: httpx.Response, url: str) -> bytes:
-    content = b""
-    for chunk in answer.iter_bytes(65_536):
+    content, begun = b"", monotonic()
+    for chunk in answer.iter_bytes():
         content += chunk
+        if monotonic() - begun > _MOST_SECONDS:
+            raise Unavailable(f"{url} sends its keys too slowly. Decide again later")
         if len(content) > _MOST_BYTES:
             raise Invalid(f"{url} sends more than {_MOST_BYTES} bytes, which is no key set")
     return content

@@ -14,6 +14,7 @@ from platforms.identity.folder import IdentityFolder
 from platforms.identity.issuers import IssuerKeys
 from platforms.identity.keys import Key, key_id, public_key
 from platforms.identity.tokens import DECISION, ISSUER, PublicKey, Unchecked, UntrustedTokenError, check, forged, look_into
+from policies.reviewers import by_login, is_nobody
 from policies.vouching import Untrusted, claims_of, digest, other_decision
 
 _MOST_LOGIN: Final = 300
@@ -121,16 +122,11 @@ def _for_us_alone(claims: Mapping[str, Any], issuer: Issuer) -> None:
 
 def _person(request: VerifyDecision, claims: Mapping[str, Any], issuer: Issuer) -> str:
     """Whom the fleet file knows by this login; where it declares no people, the login's own name."""
-    said = {text for text in (claims.get(issuer.claim), claims.get("sub")) if isinstance(text, str) and text}
-    for name, person in request.people.items():
-        if said & set(person.subjects):
-            return name
-    login = claims.get(issuer.claim)
-    if not request.people and isinstance(login, str) and login:
-        return login[:200]
-    raise _refused(
-        NotVouched.UNKNOWN_KEY, f"nobody in `people` has the login {sorted(said)[:2]} among their subjects: add it there"
-    )
+    said = [text for text in (claims.get(issuer.claim), claims.get("sub")) if isinstance(text, str) and text]
+    person = by_login(said if request.people else said[:1], request.people)
+    if is_nobody(person) or not (request.people or isinstance(claims.get(issuer.claim), str)):
+        raise _refused(NotVouched.UNKNOWN_KEY, f"nobody in `people` has the login {said[:2]} among their subjects: add it there")
+    return person
 
 
 def _vouched(how: VouchedBy, found: Unchecked, claims: Mapping[str, Any], *, by: str, person: str) -> Vouched:

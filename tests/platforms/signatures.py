@@ -4,12 +4,13 @@ import hmac
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from time import sleep
 from typing import Any
 
 import jwt
@@ -110,6 +111,8 @@ class Company:
     extra: list[dict[str, Any]] = field(default_factory=list)
     asked: int = 0
     status: int = 200
+    pause: float = 0.0
+    """Before each hundred bytes."""
 
     def add(self, kid: str, algorithm: str = "RS256") -> "Company":
         made = {
@@ -149,7 +152,11 @@ class Company:
                 self.send_response(company.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                step = 100 if company.pause else len(body)
+                for begin in range(0, len(body), step):
+                    sleep(company.pause)
+                    with suppress(OSError):  # whoever asked has gone
+                        self.wfile.write(body[begin : begin + step])
 
             def log_message(self, *args: Any) -> None: ...
 

@@ -54,6 +54,7 @@ def test_where_no_people_are_declared_the_login_is_the_name(tmp_path: Path) -> N
         ({"aud": ["homeostat-reviews", "another-app"]}, NotVouched.FORGED),
         ({"email": "mallory@example.com"}, NotVouched.UNKNOWN_KEY),
         ({"email": {"a": 1}, "sub": "x"}, NotVouched.UNKNOWN_KEY),
+        ({"email": "ana", "sub": "ana"}, NotVouched.UNKNOWN_KEY),
         ({"email_verified": False}, NotVouched.FORGED),
         ({"exp": 1}, NotVouched.EXPIRED),
         ({"iss": "https://login.example.com.evil.example"}, NotVouched.UNKNOWN_KEY),
@@ -164,6 +165,14 @@ def test_what_is_no_key_set_is_refused_by_its_name(tmp_path: Path, content: str)
 def test_a_key_set_that_is_not_there_is_asked_for_again(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="key set"):
         IssuerKeys().find(str(tmp_path / "keys.json"), "k1")
+
+
+def test_an_issuer_that_drips_its_keys_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    company = Company().add("k1")
+    company.pause = 0.2
+    monkeypatch.setattr("platforms.identity.issuers._MOST_SECONDS", 0.5)
+    with company.serving() as url, pytest.raises(Unavailable, match="too slowly"):
+        IssuerKeys().find(url, "k1")
 
 
 def test_an_endless_key_set_is_cut_off(tmp_path: Path) -> None:
