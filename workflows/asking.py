@@ -55,6 +55,9 @@ class Asking:
 
     async def _answered(self, judgement: Judgement, routing: Routing, then: LiveInputs) -> ReviewOutcome:
         notice = self._put(judgement, routing)
+        if self._review.outcome is not None:
+            return self._review.outcome
+        self._tell(notice)
         looks = self._looks and self._request.policy.review.recheck_every > timedelta(0)
         watching = self._inputs.watch(then, self._void, self._progress.note) if looks else None
         try:
@@ -71,7 +74,7 @@ class Asking:
         asked = self._review.start(evidence=judgement.evidence, reasons=routing.reasons)
         self._progress.learn(asked_because=routing.reasons, asked=asked)
         self._progress.enter(Stage.REVIEW, f"Waiting for a reviewer: {judgement.sentence}", WaitingOn.PERSON)
-        notice = notices.review_notice(
+        return notices.review_notice(
             key=self._steps.key("review"),
             request=self._request,
             workflow_id=workflow.info().workflow_id,
@@ -80,8 +83,6 @@ class Asking:
             deadline=asked.deadline,
             recipients=rules.to_ask(case=self._review.case, at=asked.opened),
         )
-        self._tell(notice)
-        return notice
 
     async def _wait(self, notice: Notice) -> None:
         """One timer a moment at which people are told something, and one for the deadline."""

@@ -152,7 +152,7 @@ class EndpointLifecycle:
     @workflow.update(dynamic=True)
     async def on_update(self, name: str, args: Sequence[RawValue]) -> Accepted:
         if name == "configure":
-            self._configure(inbox.parse(EndpointPolicy, args))
+            self._configure(inbox.policy(args))
             return Accepted(message="configured")
         request = inbox.parse(RollbackRequest, args)
         workflow_id = rollback_id(self._ledger.state.endpoint, workflow.uuid4().hex[:12])
@@ -165,7 +165,10 @@ class EndpointLifecycle:
         """A refusal reaches the caller with its type and leaves no history."""
         try:
             inbox.known(name, UPDATES)
-            inbox.parse(EndpointPolicy if name == "configure" else RollbackRequest, args, typed=True)
+            if name == "configure":
+                inbox.policy(args, typed=True)
+            else:
+                inbox.parse(RollbackRequest, args, typed=True)
         except inbox.MalformedInputError as error:
             raise inbox.refused(error) from None
         if name == "rollback" and self._rollback is not None:

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.audit import AuditEvent
     from contracts.bench import Judging
     from contracts.evaluation import Judgement
-    from contracts.fleet import EndpointPolicy, Mode
+    from contracts.fleet import Mode
     from contracts.incident import IncidentReport, RemediationRequest, RemediationStatus
     from contracts.review import Decision, ReviewOutcome
     from contracts.snapshot import Snapshot
@@ -119,7 +119,7 @@ class Remediation:
         try:
             inbox.known(name, ("approve", "reject", "policy", "cleared"))
             if name == "policy":
-                self._review.configure(inbox.parse(EndpointPolicy, args).review)
+                self._review.configure(inbox.policy(args).review)
             elif name == "cleared":
                 self._review.cleared(inbox.parse(Cleared, args).id)
             else:

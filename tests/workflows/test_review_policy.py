@@ -196,3 +196,18 @@ async def test_who_stands_in_for_another_decides_in_their_place_until_the_day(
 
 def _with(policy: EndpointPolicy, **changes: Any) -> dict[str, Any]:
     return {"reviewers": policy.review.reviewers, "quorum": policy.review.quorum, **changes}
+
+
+async def test_a_policy_with_five_hundred_people_is_taken_and_reaches_the_review(
+    temporal_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    world = doubtful()
+    everybody = {f"person-{n}": {"name": "x" * 60, "roles": ["ml"], "subjects": [f"person-{n}@example.com"]} for n in range(500)}
+    async with running_loop(temporal_env, world, task_queue, reviewed(people=everybody, reviewers=["role:ml"])) as loop:
+        handle, _ = await asked(loop)
+        await loop.lifecycle.execute_update("configure", reviewed(people=everybody, reviewers=["person-7"]))
+
+        async def narrowed() -> bool:
+            return (await loop.incident_status(handle)).reviewers == ("person-7",)
+
+        await until(narrowed, "the narrower policy")

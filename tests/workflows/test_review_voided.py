@@ -184,3 +184,16 @@ async def test_a_review_outlives_its_worker(temporal_env: WorkflowEnvironment, t
         assert [one.decision.reviewer for one in outcome.decisions] == ["ada", "grace"]
         assert (await loop.closed()).state.history[0].outcome is Outcome.PROMOTED
         await lifecycle.terminate("the story is told")
+
+
+async def test_nobody_is_asked_about_alarms_that_cleared_while_it_trained(
+    temporal_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    world = doubtful(training_holds=True)
+    async with running_loop(temporal_env, world, task_queue) as loop:
+        await loop.alarm()
+        handle = await loop.in_stage(Stage.TRAIN)
+        await handle.signal("cleared", Cleared(id="alarm-1", endpoint=world.endpoint))
+        world.training_holds = False
+        assert (await loop.closed()).state.history[0].outcome is Outcome.HEALED
+    assert [n.kind for n in world.notices] == [NoticeKind.HEALED]
