@@ -1,6 +1,7 @@
 """Where the policy wants somebody to vouch for a decision, a ticket counts once, and only for whom it was signed by."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
@@ -101,3 +102,20 @@ async def test_who_is_taken_out_of_the_policy_while_it_waits_can_not_decide(
 
         await until(out, "the policy in the review")
         assert await offered(loop, handle, "ada", ticket) == "NotAnApprover"
+
+
+async def test_a_decision_that_came_in_time_counts_though_it_is_verified_after_the_deadline(
+    temporal_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    """Four failures with growing pauses take longer than the review waits."""
+    world = doubtful(failures={"verify": [Unavailable("the issuer is slow")] * 4})
+    short = SIGNED.review.model_copy(update={"timeout": timedelta(seconds=5)})
+    async with running_loop(temporal_env, world, task_queue, SIGNED.model_copy(update={"review": short})) as loop:
+        await loop.alarm()
+        handle = await loop.in_stage(Stage.REVIEW)
+        deadline = (await loop.incident_status(handle)).review_deadline
+        outcome = await offered(loop, handle, "ada", FakeVault(world).keep(fake_token("ada")))
+        assert isinstance(outcome, ReviewOutcome)
+        assert deadline is not None
+        assert outcome.decided_at > deadline
+        assert (await loop.closed()).state.history[0].outcome is Outcome.PROMOTED
