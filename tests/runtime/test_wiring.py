@@ -2,8 +2,10 @@
 
 import argparse
 import inspect
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,13 +14,18 @@ from temporalio import activity
 from temporalio.client import Client
 
 from activities.training import TrainingActivities
+from contracts.notices import Channel
+from contracts.vouching import Link
 from platforms import ports
 from platforms.ports import Platform
+from runtime import identity
 from runtime.errors import Misconfigured
 from runtime.settings import MAIN_QUEUE, TRAINING_QUEUE, Settings
 from runtime.wiring import platform_from
 from runtime.workers import build_worker, main_activities, read_queues
 from tests.fakes import World, fake_platform
+from tests.platforms.receivers import hook
+from tests.platforms.records_fixtures import INCIDENT, notice
 from tests.replay.fingerprints import committed
 from workflows.options import training_queue
 
@@ -97,3 +104,17 @@ def test_queues_are_read_as_people_write_them() -> None:
     for wrong in ("", ",", "main,trainin"):
         with pytest.raises(argparse.ArgumentTypeError, match="main and training"):
             read_queues(wrong)
+
+
+def test_a_person_is_sent_a_link_that_the_review_page_reads(tmp_path: Path) -> None:
+    """Through a channel that reaches that person alone."""
+    settings = Settings(home=tmp_path, review_url="https://review.example.com/")
+    with hook() as web:
+        given = notice(
+            channels={"ada": Channel(url=web.address())}, personal={"ada": "ada"}, deadline=datetime.now(UTC) + timedelta(hours=1)
+        )
+        assert platform_from(settings).notifier.tell(given, "ada")
+    (token,) = re.findall(r"Decide as ada: https://review\.example\.com/link\?token=(\S+)", web.got[0]["message"])
+    link = identity.read_link(settings, token, now=datetime.now(UTC))
+    assert isinstance(link, Link)
+    assert (link.person, link.endpoint, link.incident, link.evidence) == ("ada", "bikes", INCIDENT, given.evidence)
