@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.people import Delegation
-from contracts.review import Counted, Decision, ReviewPolicy, Unverified, Vouched, VouchedBy
+from contracts.review import Counted, Decision, NotVouched, ReviewPolicy, Unverified, Vouched, VouchedBy
 from policies.review import Refusal, Refused
 from policies.reviewers import deciders, members, roles_of
+from policies.vouching import withdrawn
 
 BY_HAND = "by hand: "
 """In front of the person in the source of an alarm that a person raised."""
@@ -143,6 +144,8 @@ def tally(*, case: OpenReview, counted: Sequence[Counted]) -> Tally:
 def _still_counts(one: Counted, case: OpenReview) -> bool:
     if one.vouched is None and case.review.unverified is Unverified.REFUSE:
         return False
+    if one.vouched is not None and withdrawn(one.vouched, case.review):
+        return False
     return seat_of(one.decision.reviewer, case=case, at=one.at) is not None
 
 
@@ -164,8 +167,13 @@ def identity(counting: Sequence[Counted]) -> str:
     return min((one.vouched.how for one in counting if one.vouched), key=_WEAKEST_FIRST.index).value
 
 
-def other_person(decision: Decision, vouched: Vouched) -> Refused | None:
-    """Whoever signed has to be the one in whose name the decision is made."""
-    if vouched.person == decision.reviewer:
-        return None
-    return Refused(Refusal.OTHER_PERSON, f"it is signed by {vouched.person!r}, but names {decision.reviewer!r} as the reviewer")
+def unfit(decision: Decision, vouched: Vouched, *, case: OpenReview, counted: Sequence[Counted]) -> Refused | None:
+    """None where the one who signed is the one who decides, by a key that still counts and a token that hasn't counted."""
+    if vouched.person != decision.reviewer:
+        signed, named = vouched.person, decision.reviewer
+        return Refused(Refusal.OTHER_PERSON, f"it is signed by {signed!r}, but names {named!r} as the reviewer")
+    if withdrawn(vouched, case.review):
+        return Refused(NotVouched.UNKNOWN_KEY, "what vouches for it has been taken out of the policy: sign with another key")
+    if vouched.token_id and any(one.vouched is not None and one.vouched.token_id == vouched.token_id for one in counted):
+        return Refused(Refusal.TICKET_USED, "its token has counted already, under another ticket: it counts once")
+    return None

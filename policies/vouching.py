@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from contracts.review import Decision, NotVouched
+from contracts.review import Decision, NotVouched, ReviewPolicy, Vouched, VouchedBy
 from contracts.vouching import DecisionClaims
 
 LONGEST = timedelta(hours=24)
@@ -21,6 +21,19 @@ class Untrusted:
 
     kind: NotVouched
     reason: str
+
+
+def key_id(public: str) -> str:
+    """16 hex digits that name a public key: a token's `kid`. It only says which key to try."""
+    return sha256(public.encode()).hexdigest()[:16]
+
+
+def withdrawn(vouched: Vouched, review: ReviewPolicy) -> bool:
+    """Whether the key or the issuer that vouched has been taken out of the policy since."""
+    person = review.people.get(vouched.person)
+    if vouched.how is VouchedBy.OWN_KEY and vouched.by and person is not None:
+        return vouched.by not in map(key_id, person.keys)
+    return vouched.how is VouchedBy.ISSUER and bool(vouched.by) and vouched.by not in {i.issuer for i in review.issuers.values()}
 
 
 def claims_of(*, endpoint: str, incident: str, evidence: str, decision: Decision) -> DecisionClaims:

@@ -544,7 +544,7 @@ class FakeVerifier:
             return Verified(refusal=NotVouched.FORGED, reason="its token doesn't hold: sign the decision again")
         ticket = sha256(token.encode()).hexdigest()
         return Verified(
-            vouched=Vouched(person=rest.rpartition(":")[0], how=VouchedBy.OWN_KEY, by="fake", ticket=ticket, token_id=ticket[:16])
+            vouched=Vouched(person=rest.rpartition(":")[0], how=VouchedBy.OWN_KEY, ticket=ticket, token_id=ticket[:16])
         )
 
 

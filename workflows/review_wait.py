@@ -93,6 +93,9 @@ class ReviewWait:
             return Refused(Refusal.NOT_WAITING, "no review is open: there is nothing to decide yet")
         return rules.refuse(decision=decision, case=self.case, counted=self.counted, now=workflow.now())
 
+    def unfit(self, decision: Decision, vouched: Vouched) -> Refused | None:
+        return rules.unfit(decision, vouched, case=self.case, counted=self.counted)
+
     def count(self, decision: Decision, vouched: Vouched | None) -> ReviewOutcome:
         """What it comes to: the end of the review, or 'pending' where more people have to approve."""
         named = decision if decision.evidence else decision.model_copy(update={"evidence": self._evidence})

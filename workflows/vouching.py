@@ -6,7 +6,6 @@ from temporalio.exceptions import ActivityError
 from activities.review import ReviewActivities
 from contracts.incident import RemediationRequest
 from contracts.review import Decision, NotVouched, ReviewOutcome, Verified, VerifyDecision
-from policies import review_rules as rules
 from policies.review import Refused
 from workflows import options, sentences
 from workflows.review_wait import ReviewWait
@@ -47,7 +46,7 @@ class Vouching:
         refusal = (
             Refused(answer.refusal or NotVouched.FORGED, answer.reason)
             if vouched is None
-            else rules.other_person(decision, vouched) or self.review.refuse(decision)
+            else self.review.unfit(decision, vouched) or self.review.refuse(decision)
         )
         if refusal is None:
             return self.review.count(decision, vouched)

@@ -5,7 +5,6 @@ import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from stat import S_IMODE, S_ISREG
 
@@ -15,6 +14,7 @@ from pydantic import Field, ValidationError
 from contracts.base import Contract
 from platforms.errors import Invalid, NotFound
 from platforms.local.files import create_exclusive, platform_errors
+from policies.vouching import key_id
 
 PRIVATE = 0o600
 _MOST_BYTES = 4096
@@ -50,11 +50,6 @@ class Key:
 
 def text_of(public: Ed25519PublicKey) -> str:
     return _text(public.public_bytes_raw())
-
-
-def key_id(public: str) -> str:
-    """16 hex digits that name a public key: a token's `kid`. It only says which key to try."""
-    return sha256(public.encode()).hexdigest()[:16]
 
 
 def public_key(text: str) -> Ed25519PublicKey | None:

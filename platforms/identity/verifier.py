@@ -12,10 +12,10 @@ from contracts.review import NotVouched, Verified, VerifyDecision, Vouched, Vouc
 from contracts.vouching import DecisionClaims
 from platforms.identity.folder import IdentityFolder
 from platforms.identity.issuers import IssuerKeys
-from platforms.identity.keys import Key, key_id, public_key
+from platforms.identity.keys import Key, public_key
 from platforms.identity.tokens import DECISION, ISSUER, PublicKey, Unchecked, UntrustedTokenError, check, forged, look_into
 from policies.reviewers import by_login, is_nobody
-from policies.vouching import Untrusted, claims_of, digest, other_decision
+from policies.vouching import Untrusted, claims_of, digest, key_id, other_decision
 
 _MOST_LOGIN: Final = 300
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given, strategies
 
 from contracts.people import Person
 from contracts.review import NotVouched, VerifyDecision, VouchedBy
@@ -201,6 +202,35 @@ _DIGITS = urlsafe_b64encode(b'{"exp":' + b"9" * 9000 + b"}").decode().rstrip("="
 )
 def test_what_is_no_token_is_refused_and_nothing_breaks(token: str) -> None:
     assert refusal(a_request(a_key()), token) is NotVouched.FORGED
+
+
+@given(data=strategies.data())
+def test_a_good_token_with_any_sign_changed_dropped_or_added_vouches_for_nothing(data: strategies.DataObject) -> None:
+    key = a_key()
+    request = a_request(key)
+    good = signed(key, claims_for(request))
+    at = data.draw(strategies.integers(0, len(good) - 1))
+    sign = data.draw(strategies.sampled_from("ABCxyz019-_.=\0é"))
+    changed = data.draw(
+        strategies.sampled_from([good[:at] + sign + good[at + 1 :], good[:at] + good[at + 1 :], good[:at] + sign + good[at:]])
+    )
+    assert changed == good or refusal(request, changed)
+
+
+@given(
+    junk=strategies.recursive(
+        strategies.none() | strategies.booleans() | strategies.integers() | strategies.text(), strategies.lists, max_leaves=5
+    ),
+    name=strategies.sampled_from(["iss", "aud", "sub", "iat", "exp", "nbf", "jti", "homeostat", "login"]),
+)
+def test_whatever_a_claim_holds_the_answer_is_a_refusal_or_the_same_person(junk: Any, name: str) -> None:
+    key = a_key()
+    request = a_request(key)
+    header = {"alg": "EdDSA", "kid": key.id}
+    said = sealed(header, {**claims_for(request), name: junk}).rpartition(".")[0]
+    signature = urlsafe_b64encode(key.private.sign(said.encode())).decode().rstrip("=")
+    answer = NOBODYS.verify(request, f"{said}.{signature}")
+    assert answer.refusal or (answer.vouched and answer.vouched.person == "ana")
 
 
 def test_the_local_key_vouches_for_its_user_and_for_nobody_else(tmp_path: Path) -> None:

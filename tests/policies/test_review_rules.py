@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from contracts.review import Counted, Decision, ReviewPolicy, Vouched, VouchedBy
-from policies.review_rules import OpenReview, escalated, identity, may_decide, other_person, refuse, seat_of, tally, to_ask
+from policies.review_rules import OpenReview, escalated, identity, may_decide, refuse, seat_of, tally, to_ask, unfit
+from policies.vouching import key_id
 
 OPENED = datetime(2026, 3, 2, 9, tzinfo=UTC)
 EVIDENCE, TICKET = "e" * 64, "a" * 64
@@ -172,9 +173,32 @@ def test_the_weakest_voucher_names_the_identity() -> None:
     assert identity([]) == "unverified"
 
 
+def unfit_kind(decision: Decision, vouched: Vouched, case: OpenReview, *before: Counted) -> str | None:
+    found = unfit(decision, vouched, case=case, counted=before)
+    return found.kind.value if found else None
+
+
 def test_who_signed_is_who_decides() -> None:
     vouched = Vouched(person="grace", how=VouchedBy.OWN_KEY, ticket=TICKET)
-    found = other_person(said("ada"), vouched)
-    assert found is not None
-    assert found.kind.value == "OtherPerson"
-    assert other_person(said("grace"), vouched) is None
+    assert unfit_kind(said("ada"), vouched, a_case()) == "OtherPerson"
+    assert unfit_kind(said("grace"), vouched, a_case()) is None
+
+
+def test_one_token_under_two_tickets_counts_once() -> None:
+    vouched = Vouched(person="ada", how=VouchedBy.ISSUER, ticket=TICKET, token_id="one")
+    before = counted("ada").model_copy(update={"vouched": vouched.model_copy(update={"ticket": "c" * 64})})
+    assert unfit_kind(said("ada"), vouched, a_case(), before) == "TicketUsed"
+    assert unfit_kind(said("ada"), vouched.model_copy(update={"token_id": "two"}), a_case(), before) is None
+
+
+def test_a_key_or_an_issuer_that_is_taken_out_of_the_policy_takes_its_decisions_with_it() -> None:
+    company = {"issuer": "https://login.example.com", "audience": "a", "jwks": "keys.json"}
+    case = a_case(people={"ada": {"keys": ["ada's key"]}, "grace": {}}, issuers={"company": company})
+    own = Vouched(person="ada", how=VouchedBy.OWN_KEY, by=key_id("ada's key"), ticket=TICKET)
+    issued = Vouched(person="grace", how=VouchedBy.ISSUER, by=company["issuer"], ticket=TICKET)
+    votes = [counted(one.person).model_copy(update={"vouched": one}) for one in (own, issued)]
+    assert len(tally(case=case, counted=votes).counting) == 2
+    assert unfit_kind(said("ada"), own, case) is None
+    gone = a_case(people={"ada": {"keys": ["a new key"]}, "grace": {}})
+    assert tally(case=gone, counted=votes).counting == ()
+    assert [unfit_kind(said(one.person), one, gone) for one in (own, issued)] == ["UnknownKey"] * 2
