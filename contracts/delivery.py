@@ -56,3 +56,17 @@ class TellLate(Contract):
     notice: Notice
     """With the channels that are still to be told, and no others."""
     until: Utc
+
+
+def untold(notice: Notice, delivery: Delivery, until: Utc | None) -> tuple[Untold, ...]:
+    """What is missed, for status and record; `until` when it is tried again."""
+    return tuple(
+        Untold(
+            kind=notice.kind,
+            key=notice.key,
+            channel=name,
+            reason=missed.reason,
+            trying_until=None if missed.final else until,
+        )
+        for name, missed in delivery.missed.items()
+    )

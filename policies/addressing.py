@@ -31,12 +31,10 @@ def addressed(notice: Notice, review: ReviewPolicy) -> Notice:
 def _names(notice: Notice, review: ReviewPolicy) -> Iterator[str]:
     """An escalation goes to whoever its rung names; where that leads to no channel, to the endpoint's own."""
     people = _channels_of(members(notice.recipients, review) or deciders(review) or (), review)
-    if notice.kind is not NoticeKind.ESCALATION:
-        yield from review.channels
-        yield from people
-        return
     told = [*(name for name in notice.recipients if name in review.reach), *people]
-    yield from told or review.channels
+    if notice.kind is not NoticeKind.ESCALATION or not told:
+        yield from review.channels
+    yield from told
 
 
 def _channels_of(people: Iterable[str], review: ReviewPolicy) -> list[str]:

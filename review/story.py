@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from contracts.alarm import Alarm
 from contracts.audit import AuditRecord
 from contracts.base import Utc
+from contracts.delivery import Untold
 from contracts.evaluation import Comparison, Judgement
 from contracts.incident import RemediationStatus
 from contracts.notices import NoticeKind, Told
@@ -66,6 +67,7 @@ def tell(row: Incident, records: list[AuditRecord]) -> Story:
         *_alarms(facts),
         *_work(facts, judgement),
         *_asked(row, facts, review),
+        *_untold(facts),
         *_recorded(records),
         *_standing(row),
     )
@@ -98,7 +100,7 @@ def _facts(row: Incident, records: list[AuditRecord]) -> Facts:
 
 def _live(status: RemediationStatus) -> dict[str, Any]:
     said = status.model_dump(mode="json")
-    found = {key: said[key] for key in ("judgement", "review", "refused", "decisions", "told", "missing") if said[key]}
+    found = {key: said[key] for key in ("judgement", "review", "refused", "decisions", "told", "untold", "missing") if said[key]}
     if status.asked is not None:
         found["asked_because"] = list(status.asked.reasons)
     if status.challenger is not None:
@@ -183,6 +185,15 @@ def _told(told: Told, because: str) -> Moment:
     title = "People were asked" if told.kind is NoticeKind.REVIEW else f"People were told: {told.kind.value}"
     text = f"Because {because}." if because and told.kind is NoticeKind.REVIEW else ""
     return Moment(title=title, text=text, at=told.at, tone="open", details=(("to", ", ".join(told.to)),))
+
+
+def _untold(facts: Facts) -> Iterator[Moment]:
+    """Channels that a notice hasn't come through."""
+    for one in _all(Untold, facts.get("untold")):
+        until = one.trying_until.strftime("%Y-%m-%d %H:%M UTC") if one.trying_until else ""
+        yield Moment(
+            title=f"Not told by {one.channel}: {one.kind.value}", text=one.reason, tone="bad", details=(("tried until", until),)
+        )
 
 
 def _counted(one: Counted) -> Moment:

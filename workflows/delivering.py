@@ -4,7 +4,7 @@ from temporalio import workflow
 from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
 from activities.audit import NoticeActivities
-from contracts.delivery import Delivery, TellLate, Untold
+from contracts.delivery import Delivery, TellLate
 from contracts.ids import late_notice_id
 from contracts.review import Notice
 from policies.addressing import keep_trying_until
@@ -35,17 +35,3 @@ async def later(notice: Notice, delivery: Delivery) -> tuple[TellLate, Late] | N
         static_summary=delivery.sentence[:200],
     )
     return late, handle
-
-
-def untold(notice: Notice, delivery: Delivery, late: TellLate | None) -> tuple[Untold, ...]:
-    """For status and record."""
-    return tuple(
-        Untold(
-            kind=notice.kind,
-            key=notice.key,
-            channel=name,
-            reason=missed.reason,
-            trying_until=late.until if late and not missed.final else None,
-        )
-        for name, missed in delivery.missed.items()
-    )

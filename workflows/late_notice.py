@@ -5,7 +5,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from contracts.audit import AuditEntry, AuditEvent
-    from contracts.delivery import Delivery, Missed, TellLate
+    from contracts.delivery import Delivery, Missed, TellLate, untold
     from contracts.ids import step_key
 
 from activities.audit import AuditActivities, NoticeActivities
@@ -48,7 +48,7 @@ class LateNotice:
                 "kind": notice.kind.value,
                 "title": notice.title,
                 "sentence": delivery.sentence,
-                "untold": {name: missed.reason for name, missed in delivery.missed.items()},
+                "untold": [one.model_dump(mode="json") for one in untold(notice, delivery, None)],
             },
         )
         await workflow.execute_activity_method(AuditActivities.record, entry, summary="record: untold", **options.RECORD)

@@ -45,7 +45,7 @@ class Remediation:
         self._review = ReviewWait(request)
         self._vouching = Vouching(request, self._review)
         self._steps = Steps(request)
-        self._telling = Telling(request, self._steps, self._progress)
+        self._telling = Telling(request, self._steps, self._progress, self._review)
         self._snapshot = SnapshotStage(request, self._steps, self._progress)
         self._reports = Reports(request, self._progress)
         asking = Asking(request, self._steps, self._progress, self._telling, self._vouching)

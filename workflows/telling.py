@@ -6,19 +6,21 @@ from collections.abc import Iterable
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ChildWorkflowError, is_cancelled_exception
 
-from contracts.delivery import Delivery, TellLate, Untold
+from contracts.delivery import Delivery, TellLate, Untold, untold
 from contracts.incident import IncidentReport, RemediationRequest
 from contracts.review import Notice
 from policies.addressing import addressed, superseded
 from workflows import delivering, notices, sentences
 from workflows.delivering import Late
 from workflows.progress import Progress
+from workflows.review_wait import ReviewWait
 from workflows.steps import Steps
 
 
 class Telling:
-    def __init__(self, request: RemediationRequest, steps: Steps, progress: Progress) -> None:
+    def __init__(self, request: RemediationRequest, steps: Steps, progress: Progress, review: ReviewWait) -> None:
         self._request = request
+        self._review = review
         self._steps = steps
         self._progress = progress
         self._under_way: list[asyncio.Task[None]] = []
@@ -26,9 +28,9 @@ class Telling:
         self._followed: set[asyncio.Task[None]] = set()
 
     def send(self, notice: Notice) -> None:
-        """In order, beside whatever the remediation does meanwhile."""
+        """In order, beside whatever the remediation does meanwhile; to whom the policy names by now."""
         before = self._under_way[-1:]
-        notice = addressed(notice.model_copy(update={"severity": self._request.severity}), self._request.policy.review)
+        notice = addressed(notice.model_copy(update={"severity": self._request.severity}), self._review.policy)
         self._under_way.append(asyncio.ensure_future(self._send_after(before, notice)))
 
     async def finished(self) -> None:
@@ -50,7 +52,7 @@ class Telling:
 
     async def _tell_later(self, notice: Notice, delivery: Delivery) -> None:
         late = await delivering.later(notice, delivery)
-        self._missed(notice.key, delivering.untold(notice, delivery, late[0] if late else None))
+        self._missed(notice.key, untold(notice, delivery, late[0].until if late else None))
         self._progress.note(f"{notice.kind.value}: {delivery.sentence}")
         if late is not None:
             self._late[notice.key] = late
@@ -69,7 +71,7 @@ class Telling:
             delivery = Delivery()
         finally:
             self._late.pop(notice.key, None)
-        self._missed(notice.key, delivering.untold(notice, delivery, None))
+        self._missed(notice.key, untold(notice, delivery, None))
 
     def _missed(self, key: str, now: Iterable[Untold]) -> None:
         others = tuple(one for one in self._progress.facts.untold if one.key != key)

@@ -174,7 +174,7 @@ async def test_a_channel_that_never_comes_back_is_recorded_at_the_deadline(
         )
     assert delivery.sentence == f"not told by slack: {DOWN}"
     assert world.events() == ["untold"]
-    assert world.records[0].entry.facts["untold"] == {"slack": str(DOWN)}
+    assert [(one["channel"], one["reason"]) for one in world.records[0].entry.facts["untold"]] == [("slack", str(DOWN))]
 
 
 async def test_a_rollback_by_hand_is_told_through_the_channels(temporal_env: WorkflowEnvironment, task_queue: str) -> None:
@@ -189,3 +189,22 @@ async def test_a_rollback_by_hand_is_told_through_the_channels(temporal_env: Wor
             return told(world, "slack") == told(world, "mail") == ["outcome"]
 
         await until(heard, "both channels")
+
+
+async def test_whoever_is_taken_out_while_the_review_waits_is_not_told_any_more(
+    temporal_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    world = weak()
+    people = {"ada": {"channels": ["mail"]}, "grace": {"channels": ["slack"]}}
+    async with running_loop(temporal_env, world, task_queue, reached(people=people, channels=[])) as loop:
+        await loop.alarm()
+        handle = await loop.in_stage(Stage.REVIEW)
+        left = reached(people={"ada": people["ada"]}, channels=[])
+        await loop.lifecycle.execute_update("configure", left)
+        await temporal_env.fast_forward(handle, timedelta(hours=9))
+
+        async def reminded() -> bool:
+            return told(world, "mail") == ["review", "reminder"]
+
+        await until(reminded, "the reminder")
+    assert told(world, "slack") == ["review"]
