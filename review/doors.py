@@ -67,7 +67,6 @@ class Doors:
     async def logout(self, request: Request, session: Session, form: Form) -> Response:  # noqa: ARG002 - every act's signature
         response = RedirectResponse("/login", 303)
         self._desk.sessions.end(request, response)
-        response.headers["clear-site-data"] = '"cache"'
         return response
 
     async def _form(self, request: Request) -> Form:

@@ -11,10 +11,14 @@ from typing import Any
 import httpx
 import pyarrow as pa
 import pytest
+from selenium.webdriver.chrome.webdriver import WebDriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 
 from contracts.incident import Outcome
 from contracts.review import Resolution
 from tests.end_to_end.whole_system import DRIFT_DAY, ONBOARDED_DAY, System, day, endpoint_policy, hourly_rows, started
+from tests.review.chromium import chromium, complaints, needs_chromium
 
 pytestmark = pytest.mark.processes
 ROWS = hourly_rows()
@@ -23,7 +27,7 @@ ROWS = hourly_rows()
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Every endpoint has its first champion, which an alarm asked for."""
-    endpoints = {name: endpoint_policy() for name in ("approved", "rejected", "terminated")}
+    endpoints = {name: endpoint_policy() for name in ("approved", "rejected", "terminated")} | {"clicked": _for_anna()}
     with started(tmp_path_factory.mktemp("whole"), endpoints, without=("monitor",)) as running:
         for name in endpoints:
             running.alarm(name, "first", day(ONBOARDED_DAY), kind="onboarding")
@@ -31,6 +35,13 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
             first = running.closed(name, 1).state.history[0]
             assert first.outcome is Outcome.PROMOTED, first.sentence
         yield running
+
+
+def _for_anna() -> dict[str, Any]:
+    """Only what somebody vouches for counts, and only from her."""
+    policy = endpoint_policy()
+    people = {"anna": {"roles": ["ml"]}, "bert": {"roles": ["business"]}}
+    return policy | {"review": {"timeout": "1h", "unverified": "refuse", "reviewers": ["role:ml"], "people": people}}
 
 
 def _between(first: float, last: float) -> pa.Table:
@@ -93,6 +104,43 @@ def _roll_back(system: System, first: str, second: str) -> None:
     assert manifest is not None
     assert manifest.champion.digest == first
     assert second not in manifest.lineage
+
+
+@needs_chromium
+def test_a_person_reads_and_approves_in_a_browser_and_the_page_vouches_for_them(system: System, tmp_path: Path) -> None:
+    first = _first(system, "clicked")
+    system.alarm("clicked", "drift", day(DRIFT_DAY + 30))
+    system.in_stage("clicked", "review")
+    with chromium(tmp_path) as driver:
+        _log_in(system, driver, "bert")
+        assert driver.find_element(By.ID, "mine-title").text == "Nothing waits for you"
+        driver.find_element(By.XPATH, "//button[.='Log out']").click()
+        _log_in(system, driver, "anna")
+        WebDriverWait(driver, 20).until(lambda d: "1 waiting" in d.find_element(By.ID, "mine-title").text)
+        driver.find_element(By.CSS_SELECTOR, "#mine .card a").click()
+        frame = driver.find_element(By.TAG_NAME, "iframe")
+        driver.execute_script("arguments[0].scrollIntoView()", frame)
+        driver.switch_to.frame(frame)
+        WebDriverWait(driver, 20).until(lambda d: d.find_elements(By.CSS_SELECTOR, "svg"))
+        driver.switch_to.default_content()
+        driver.find_element(By.ID, "note").send_keys("read the report")
+        driver.find_element(By.CSS_SELECTOR, 'button[value="approve"]').click()
+        WebDriverWait(driver, 20).until(lambda d: "Your decision is recorded" in d.find_element(By.TAG_NAME, "main").text)
+        incident = system.closed("clicked", 2).state.history[1]
+        assert incident.outcome is Outcome.PROMOTED, incident.sentence
+        assert incident.reviewed is Resolution.APPROVED
+        WebDriverWait(driver, 30).until(lambda d: "vouched for by review page" in _told(d))
+        assert complaints(driver) == []
+    assert system.predict("clicked", _between(80, 81)) != first
+
+
+def _log_in(system: System, driver: WebDriver, person: str) -> None:
+    driver.get(json.loads(system.command(f"python starter.py login --person {person} --json"))["link"])
+    driver.find_element(By.CSS_SELECTOR, 'form[action="/login"] button').click()
+
+
+def _told(driver: WebDriver) -> str:
+    return " ".join(driver.find_element(By.ID, "timeline").text.split())
 
 
 def test_the_reject_command_as_printed_keeps_the_champion(system: System) -> None:
