@@ -96,7 +96,7 @@ class Oidc:
             raise NotAccepted("the login service has not verified this e-mail address")
         if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT:
             raise NotAccepted(f"the login service says no {self.claim!r}; HOMEOSTAT_OIDC_CLAIM names another claim")
-        return Login(subject, f"logged in by {self.issuer}", self.issuer), pending.onward
+        return Login(subject, f"logged in as {subject} by {self.issuer}", self.issuer), pending.onward
 
     async def _token(self, code: str, pending: Pending) -> str:
         """The id token for a code. Raises: NotAccepted."""
