@@ -135,6 +135,7 @@ class Book:
     """Whether Temporal answered the last time it was asked."""
     changed: Callable[[set[str]], None] = field(default=lambda _: None)
     _newest: list[Incident] | None = None
+    _waiting: list[Incident] | None = None
 
     def put_endpoint(self, row: Endpoint) -> None:
         if self.endpoints.get(row.name) != row:
@@ -148,7 +149,7 @@ class Book:
     def put_incident(self, row: Incident) -> None:
         if self.incidents.get(row.name) != row:
             self.incidents[row.name] = row
-            self._newest = None
+            self._newest = self._waiting = None
             self.changed({"inbox", "incidents", f"endpoint/{row.endpoint}", row.name})
 
     def add_records(self, rows: Iterable[Record]) -> None:
@@ -162,7 +163,7 @@ class Book:
         self.records.clear()
         for name, row in list(self.incidents.items()):
             self.incidents[name] = replace(row, records=())
-        self._newest = None
+        self._newest = self._waiting = None
         self.changed({"audit", "incidents"})
 
     def verified(self, found: Verification, at: datetime) -> None:
@@ -177,16 +178,19 @@ class Book:
     def newest(self) -> list[Incident]:
         """All incidents: the open ones first, then the latest to end."""
         if self._newest is None:
-            rows = sorted(self.incidents.values(), key=lambda row: row.id, reverse=True)
-            rows.sort(key=lambda row: row.moment.timestamp() if row.moment else 0.0, reverse=True)
-            rows.sort(key=lambda row: not row.open)
-            self._newest = rows
+            self._newest = sorted(self.incidents.values(), key=_order)
         return self._newest
 
     def waiting(self) -> list[Incident]:
         """What waits for a person, the nearest deadline first."""
-        rows = [row for row in self.newest() if row.for_a_person]
-        return sorted(rows, key=lambda row: row.deadline.timestamp() if row.deadline else float("inf"))
+        if self._waiting is None:
+            rows = [row for row in self.incidents.values() if row.for_a_person]
+            self._waiting = sorted(rows, key=lambda row: row.deadline.timestamp() if row.deadline else float("inf"))
+        return self._waiting
 
     def of(self, endpoint: str) -> list[Incident]:
         return [row for row in self.newest() if row.endpoint == endpoint]
+
+
+def _order(row: Incident) -> tuple[bool, float, str]:
+    return not row.open, -row.moment.timestamp() if row.moment else 0.0, row.id

@@ -39,7 +39,8 @@ class Pages:
 
     async def inbox(self, request: Request, session: Session) -> Response:
         mine = self._desk.mine(session.login)
-        others = [row for row in self._desk.book.waiting() if row not in mine]
+        names = {row.name for row in mine}
+        others = [row for row in self._desk.book.waiting() if row.name not in names]
         return self._desk.page(request, "inbox.html", topics="inbox", rows=mine, others=others[:50], more=len(others) - 50)
 
     async def fleet(self, request: Request, session: Session) -> Response:  # noqa: ARG002 - every page's signature

@@ -23,7 +23,8 @@ _QUESTIONS: Final = 120
 """In one round; what is left is asked in the next."""
 _OLD_SECONDS: Final = 20.0
 """From so long ago on, the answer of one that waits for a person is asked for again."""
-_LOOKS: Final = 60
+_BREATH: Final = 50
+_LOOKS: Final = 30
 """Endpoints whose manifest and serving are looked at in one round."""
 
 log = structlog.get_logger(__name__)
@@ -86,7 +87,8 @@ class Refresher:
         names = {one.endpoint for one in seen}
         for gone in [name for name in self.book.endpoints if name not in names]:
             self.book.drop_endpoint(gone)
-        for one in seen:
+        for n, one in enumerate(seen):
+            await _breathe(n)
             known = self.book.endpoints.get(one.endpoint) or Endpoint(one.endpoint)
             self.book.put_endpoint(replace(known, stage=one.stage or known.stage or "idle", waiting_on=one.waiting_on))
         await _few(self._due(seen), lambda one: self.ask_lifecycle(one.endpoint))
@@ -95,7 +97,8 @@ class Refresher:
         names = {f"{one.endpoint}/{one.incident}" for one in seen}
         for row in [row for row in self.book.incidents.values() if row.open and row.name not in names]:
             await self.ask_incident(row.endpoint, row.id)
-        for one in seen:
+        for n, one in enumerate(seen):
+            await _breathe(n)
             known = self.book.incidents.get(f"{one.endpoint}/{one.incident}") or Incident(one.endpoint, one.incident)
             if known.open:
                 self.book.put_incident(
@@ -232,6 +235,12 @@ def _health(found: Deployment) -> tuple[str, str]:
 def _without_seen(status: LifecycleStatus) -> LifecycleStatus:
     """A thousand ids of alarms that no page shows."""
     return status.model_copy(update={"state": status.state.model_copy(update={"seen": ()})})
+
+
+async def _breathe(n: int) -> None:
+    """Let pages be served between a hundred rows and the next."""
+    if n % _BREATH == 0:
+        await asyncio.sleep(0)
 
 
 async def _few(seen: list[Seen], ask: Callable[[Seen], Awaitable[object]]) -> None:
