@@ -26,7 +26,7 @@ _WORKFLOWS: Final = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
 _ACTIVITIES: Final = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
 _POLLED: Final = ((MAIN_QUEUE, _WORKFLOWS), (MAIN_QUEUE, _ACTIVITIES), (TRAINING_QUEUE, _ACTIVITIES))
 _NEEDED_BYTES: Final = 1 << 30
-_BRIDGE_SECONDS: Final = 3.0
+_WEB_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,15 @@ class Check:
 
 
 async def doctor(call: Call) -> Answer:
-    checks = [*await _temporal(call), _bridge(call), _home(call.settings.home), _disk(call.settings.home)]
-    checks.append(_keys(call.settings))
+    own = call.settings
+    checks = [
+        *await _temporal(call),
+        _web("bridge", own.bridge_url, "python -m bridge", "HOMEOSTAT_BRIDGE_URL"),
+        _web("review page", own.review_url, "python -m review", "HOMEOSTAT_REVIEW_URL"),
+        _home(own.home),
+        _disk(own.home),
+    ]
+    checks.append(_keys(own))
     data = {"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]}
 
     def show(console: Console) -> None:
@@ -76,15 +83,15 @@ async def _pollers(call: Call, queue: str, kind: "TaskQueueType.ValueType") -> C
     return Check(name, ok=count > 0, found=f"{count} workers in the last minutes", remedy=remedy)
 
 
-def _bridge(call: Call) -> Check:
-    url = f"{call.settings.bridge_url.rstrip('/')}/health"
+def _web(name: str, url: str, command: str, setting: str) -> Check:
+    """Whether a door of ours answers."""
+    health = f"{url.rstrip('/')}/health"
     try:
-        answer = httpx.get(url, timeout=_BRIDGE_SECONDS, trust_env=False)
+        answer = httpx.get(health, timeout=_WEB_SECONDS, trust_env=False)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        remedy = "Start it with `python -m bridge`, or set HOMEOSTAT_BRIDGE_URL"
-        return Check("bridge", ok=False, found=f"{url}: {error}", remedy=remedy)
+        return Check(name, ok=False, found=f"{health}: {error}", remedy=f"Start it with `{command}`, or set {setting}")
     remedy = "" if answer.is_success else "Look at its log"
-    return Check("bridge", ok=answer.is_success, found=f"{url}: HTTP {answer.status_code}", remedy=remedy)
+    return Check(name, ok=answer.is_success, found=f"{health}: HTTP {answer.status_code}", remedy=remedy)
 
 
 def _home(home: Path) -> Check:

@@ -33,7 +33,8 @@ def bridge(monkeypatch: pytest.MonkeyPatch) -> Any:
     with ThreadingHTTPServer(("127.0.0.1", 0), _Healthy) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
-        monkeypatch.setenv("HOMEOSTAT_BRIDGE_URL", f"http://127.0.0.1:{server.server_port}")
+        for door in ("BRIDGE", "REVIEW"):
+            monkeypatch.setenv(f"HOMEOSTAT_{door}_URL", f"http://127.0.0.1:{server.server_port}")
         yield server
         server.shutdown()
         thread.join()
@@ -44,18 +45,28 @@ async def test_everything_there_is_well(run: Run, fleet: Client, bridge: Any) ->
         ran = await run("doctor", "--json")
     assert ran.exit == 0, ran.out
     assert all(found(ran.data).values())
-    assert {"activities on homeostat-training", "workflows on homeostat", "bridge", "home", "disk"} <= set(found(ran.data))
+    assert {"activities on homeostat-training", "workflows on homeostat", "bridge", "review page", "home", "disk"} <= set(
+        found(ran.data)
+    )
 
 
 async def test_each_missing_thing_is_named_with_its_remedy(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:9")
     monkeypatch.setenv("HOMEOSTAT_BRIDGE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("HOMEOSTAT_REVIEW_URL", "http://127.0.0.1:9")
     home.parent.joinpath("home").write_text("a file where the home should be", encoding="utf-8")
     ran, shown = await run("doctor", "--json"), await run("doctor")
     assert ran.exit == 1
-    assert found(ran.data) == {"Temporal": False, "bridge": False, "home": False, "disk": True, "keys": True}
+    assert found(ran.data) == {
+        "Temporal": False,
+        "bridge": False,
+        "review page": False,
+        "home": False,
+        "disk": True,
+        "keys": True,
+    }
     assert all(check["remedy"] or "make up" in check["found"] for check in ran.data["checks"] if not check["ok"])
-    assert shown.out.count("FAIL") == 3
+    assert shown.out.count("FAIL") == 4
 
 
 async def test_a_full_disk_is_seen_before_it_hurts(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
