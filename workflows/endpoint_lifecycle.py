@@ -144,9 +144,10 @@ class EndpointLifecycle:
 
     def _configure(self, policy: EndpointPolicy) -> None:
         """A review that waits goes by the new policy, too. Of an incident from before it could, nothing is asked."""
+        changed = policy != self._ledger.state.policy
         self._ledger.configure(policy)
         self._show()
-        if self._ledger.state.open is not None and workflow.patched("policy-reaches-the-review"):
+        if changed and self._ledger.state.open is not None and workflow.patched("policy-reaches-the-review"):
             self._news.append(("policy", [policy]))
 
     @workflow.update(dynamic=True)

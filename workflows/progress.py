@@ -126,11 +126,17 @@ class Progress:
             "why": judgement.sentence if judgement else None,
             "report": judgement.report_uri if judgement else None,
             "evidence": judgement.evidence if judgement else None,
-            "asked because": "; ".join(self.facts.asked_because),
+            "asked because": "; ".join(facts.asked_because),
+            "may decide": ", ".join(facts.asked.reviewers) if facts.asked else None,
+            "decide until": _deadline(facts.asked),
             "training cost": f"${self.cost_usd:.4f}" if self.cost_usd else None,
         }
         decide = '\n\nSignals: `approve` and `reject` with `{"reviewer": "you", "note": "why"}`; update: `decide`.'
         workflow.set_current_details(f"### {self.request.endpoint}/{self.request.incident}\n\n{visibility.table(rows)}{decide}")
+
+
+def _deadline(asked: Asked | None) -> str | None:
+    return f"{asked.deadline:%Y-%m-%d %H:%M} UTC, then: {asked.default.value}" if asked else None
 
 
 def _data(snapshot: Snapshot | None) -> str | None:

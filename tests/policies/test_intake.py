@@ -73,6 +73,8 @@ def test_an_incident_that_judged_nothing_cools_nothing() -> None:
             Outcome.SHORT_OF_DATA,
             Outcome.BROKEN_DATA,
             Outcome.RECALIBRATED,
+            Outcome.VOIDED,
+            Outcome.HEALED,
         )
         assert end == (NOW + timedelta(days=30) if judged else None)
 

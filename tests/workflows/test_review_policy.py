@@ -8,6 +8,7 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
+from contracts.evaluation import Verdict
 from contracts.fleet import EndpointPolicy
 from contracts.incident import Outcome, Stage
 from contracts.notices import NoticeKind
@@ -198,16 +199,27 @@ def _with(policy: EndpointPolicy, **changes: Any) -> dict[str, Any]:
     return {"reviewers": policy.review.reviewers, "quorum": policy.review.quorum, **changes}
 
 
-async def test_a_policy_with_five_hundred_people_is_taken_and_reaches_the_review(
-    temporal_env: WorkflowEnvironment, task_queue: str
-) -> None:
+async def test_a_policy_with_five_hundred_people_is_taken(temporal_env: WorkflowEnvironment, task_queue: str) -> None:
     world = doubtful()
     everybody = {f"person-{n}": {"name": "x" * 60, "roles": ["ml"], "subjects": [f"person-{n}@example.com"]} for n in range(500)}
     async with running_loop(temporal_env, world, task_queue, reviewed(people=everybody, reviewers=["role:ml"])) as loop:
-        handle, _ = await asked(loop)
-        await loop.lifecycle.execute_update("configure", reviewed(people=everybody, reviewers=["person-7"]))
+        policy = (await loop.status()).state.policy
+    assert policy is not None
+    assert len(policy.review.people) == 500
 
-        async def narrowed() -> bool:
-            return (await loop.incident_status(handle)).reviewers == ("person-7",)
 
-        await until(narrowed, "the narrower policy")
+async def test_a_person_is_asked_before_every_promotion_of_a_critical_endpoint(
+    temporal_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    world = World()
+    world.champion(quality=0.6)
+    async with running_loop(temporal_env, world, task_queue, a_policy(tier="critical", rollout={"watch": "0s"})) as loop:
+        handle, evidence = await asked(loop)
+        status = await loop.incident_status(handle)
+        assert status.judgement is not None
+        assert status.judgement.verdict is Verdict.PROMOTE
+        assert status.asked is not None
+        assert status.asked.reasons == ("the endpoint's tier is critical",)
+        await decide(handle, evidence, "ada")
+        incident = (await loop.closed()).state.history[0]
+    assert (incident.outcome, incident.automatic) == (Outcome.PROMOTED, False)

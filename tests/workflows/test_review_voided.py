@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
@@ -11,6 +10,7 @@ from contracts.alarm import Cleared
 from contracts.incident import AlarmFate, Outcome, Stage
 from contracts.notices import NoticeKind
 from contracts.review import Resolution, ReviewOutcome
+from tests.benches import keep_a_record, shadow_policy
 from tests.fakes import AS_OF, World, fake_platform
 from tests.stories import Loop, a_policy, an_alarm, running_loop, start_lifecycle, until, workers
 
@@ -69,18 +69,24 @@ async def test_newer_data_voids_the_review_where_the_policy_says_how_much(
     assert "8.0 days of newer data have come" in incident.sentence
 
 
-async def test_a_voided_review_leaves_the_next_alarm_free_to_open_an_incident(
+async def test_the_next_turn_of_the_shadow_bench_voids_a_review_of_its_evidence(
     temporal_env: WorkflowEnvironment, task_queue: str
 ) -> None:
-    world = doubtful()
-    policy = a_policy(review=LOOKS, intake={"cool_down": "30d"})
-    async with running_loop(temporal_env, world, task_queue, policy) as loop:
+    world = World()
+    world.champion(quality=0.9)
+    policy = shadow_policy()
+    keep_a_record(world, policy)
+    asking = policy.model_copy(update={"review": a_policy(review=LOOKS).review})
+    async with running_loop(temporal_env, world, task_queue, asking) as loop:
         await loop.alarm()
         await loop.in_stage(Stage.REVIEW)
-        world.champion("put there by hand", quality=0.9)
-        await loop.closed()
-        await loop.alarm(an_alarm(2, AS_OF + timedelta(hours=1)))
-        await loop.in_stage(Stage.REVIEW)
+        last = world.bench[-1]
+        assert last.reached is not None
+        turn = {"reached": last.reached + timedelta(days=7), "revision": last.revision + 1, "key": "next"}
+        world.bench.append(last.model_copy(update=turn))
+        incident = (await loop.closed()).state.history[0]
+    assert incident.outcome is Outcome.VOIDED
+    assert "The shadow bench has newer evidence" in incident.sentence
 
 
 async def test_an_approval_of_what_has_changed_meanwhile_promotes_nothing(
@@ -129,17 +135,16 @@ async def test_a_review_closes_itself_once_all_its_alarms_have_cleared(
     assert world.notices[-1].kind is NoticeKind.HEALED
 
 
-@pytest.mark.parametrize(
-    ("condition", "says"),
-    [
-        ("no_new_alarm", "1 newer alarms wait, the first is alarm-2"),
-        ("error_rate_below:0.01", "40 of 50 requests failed"),
-        ("before:2020-01-01T00:00Z", "UTC by now"),
-        ("no_slice_worse_than:0.05", "no slice could be judged"),
-    ],
-)
-async def test_an_approval_whose_condition_fails_at_the_moment_of_promotion_keeps_the_champion(
-    temporal_env: WorkflowEnvironment, task_queue: str, condition: str, says: str
+UNMET = {
+    "no_new_alarm": "1 newer alarms wait, the first is alarm-2",
+    "error_rate_below:0.01": "40 of 50 requests failed",
+    "before:2020-01-01T00:00Z": "UTC by now",
+    "no_slice_worse_than:0.05": "no slice could be judged",
+}
+
+
+async def test_an_approval_whose_conditions_fail_at_the_moment_of_promotion_keeps_the_champion(
+    temporal_env: WorkflowEnvironment, task_queue: str
 ) -> None:
     world = doubtful(healthy=False)
     champion = world.manifests[-1].champion
@@ -147,12 +152,12 @@ async def test_an_approval_whose_condition_fails_at_the_moment_of_promotion_keep
         await loop.alarm()
         handle = await loop.in_stage(Stage.REVIEW)
         await loop.alarm(an_alarm(2, AS_OF + timedelta(hours=1)))
-        await approve(loop, handle, "champion_unchanged", condition)
+        await approve(loop, handle, "champion_unchanged", *UNMET)
         incident = (await loop.closed()).state.history[0]
     assert (incident.outcome, incident.reviewed) == (Outcome.HELD, Resolution.UNMET)
-    assert f"{condition}: " in incident.sentence
-    assert says in incident.sentence
-    assert "champion_unchanged:" not in incident.sentence
+    said = world.records[-1].entry.facts["review"]["reason"]
+    assert all(f"{condition}: " in said and why in said for condition, why in UNMET.items()), said
+    assert "champion_unchanged:" not in said
     assert world.manifests[-1].champion == champion
 
 
