@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from contracts.ids import remediation_id
+from contracts.ids import lifecycle_id, remediation_id
 from contracts.incident import IncidentSummary, LifecycleStatus
 from contracts.rollout import Deployment, Manifest
 from platforms.errors import NotFound, PlatformError
@@ -23,6 +23,7 @@ _QUESTIONS: Final = 120
 """In one round; what is left is asked in the next."""
 _OLD_SECONDS: Final = 20.0
 """From so long ago on, the answer of one that waits for a person is asked for again."""
+_SILENT_SECONDS: Final = 5.0
 _BREATH: Final = 50
 _LOOKS: Final = 30
 """Endpoints whose manifest and serving are looked at in one round."""
@@ -45,6 +46,7 @@ class Refresher:
     platform: Platform
     _known: dict[str, _Known] = field(default_factory=dict)
     _looked: int = 0
+    _silent_until: float = 0.0
 
     def __post_init__(self) -> None:
         self._chronicle = Chronicle(self.book, self.platform.audit)
@@ -96,7 +98,7 @@ class Refresher:
     async def _incidents(self, seen: list[Seen]) -> None:
         names = {f"{one.endpoint}/{one.incident}" for one in seen}
         for row in [row for row in self.book.incidents.values() if row.open and row.name not in names]:
-            await self.ask_incident(row.endpoint, row.id)
+            await self._left(row)
         for n, one in enumerate(seen):
             await _breathe(n)
             known = self.book.incidents.get(f"{one.endpoint}/{one.incident}") or Incident(one.endpoint, one.incident)
@@ -106,9 +108,18 @@ class Refresher:
                 )
         await _few(self._due(seen), lambda one: self.ask_incident(one.endpoint, one.incident))
 
+    async def _left(self, row: Incident) -> None:
+        """One that runs no more: it says how it ended, unless it was ended from outside."""
+        now = await self.ask_incident(row.endpoint, row.id)
+        listed = self._known.pop(remediation_id(row.endpoint, row.id), None)
+        if now is not None and now.open and listed is not None:
+            self.book.put_incident(replace(now, state="ended", waiting_on="", deadline=None))
+
     def _due(self, seen: list[Seen]) -> list[Seen]:
         """Those that moved since they were asked, then those that wait for a person and were asked long ago."""
         now = monotonic()
+        if now < self._silent_until:
+            return []
         never = _Known()
         moved = [one for one in seen if self._known.get(one.workflow_id, never).mark != one.mark]
         old = [
@@ -116,7 +127,7 @@ class Refresher:
             for one in seen
             if one.waiting_on == "person" and now - self._known.get(one.workflow_id, never).at > _OLD_SECONDS and one not in moved
         ]
-        due = [*moved, *sorted(old, key=lambda one: self._known[one.workflow_id].at)][:_QUESTIONS]
+        due = [*moved, *sorted(old, key=lambda one: self._known.get(one.workflow_id, never).at)][:_QUESTIONS]
         for one in due:
             self._known[one.workflow_id] = _Known(one.mark, now)
         return due
@@ -124,11 +135,14 @@ class Refresher:
     async def ask_lifecycle(self, endpoint: str) -> Endpoint | None:
         """Ask it now; where nobody answers, what is known stays and says so. None where it is not there."""
         known = self.book.endpoints.get(endpoint)
+        if monotonic() < self._silent_until:
+            return known
         try:
             status = await self.loop.lifecycle(endpoint)
         except Gone:
             return known
         except Silent:
+            self._fell_silent(lifecycle_id(endpoint))
             if known is not None:
                 self.book.put_endpoint(replace(known, answered=False))
             return self.book.endpoints.get(endpoint)
@@ -148,12 +162,15 @@ class Refresher:
         """As `ask_lifecycle`, of an incident. One whose workflow has ended is asked, too."""
         known = self.book.incidents.get(f"{endpoint}/{incident}")
         row = known or Incident(endpoint, incident)
+        if monotonic() < self._silent_until:
+            return known
         try:
             request = row.request or await self.loop.request(endpoint, incident)
             status = await self.loop.remediation(endpoint, incident)
         except Gone:
             return known
         except Silent:
+            self._fell_silent(remediation_id(endpoint, incident))
             if known is not None:
                 self.book.put_incident(replace(known, answered=False))
             return self.book.incidents.get(row.name)
@@ -173,6 +190,11 @@ class Refresher:
         )
         self.book.put_incident(replace(row, state="closed") if closed and row.open else row)
         return self.book.incidents[row.name]
+
+    def _fell_silent(self, workflow_id: str) -> None:
+        """Nobody is asked for a while, so that no page waits for an answer that doesn't come; then this one is due again."""
+        self._silent_until = monotonic() + _SILENT_SECONDS
+        self._known.pop(workflow_id, None)
 
     def _remember(self, endpoint: str, history: tuple[IncidentSummary, ...]) -> None:
         """What the lifecycle tells of closed incidents; the audit chain knows more, and comes first."""
