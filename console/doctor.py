@@ -115,7 +115,7 @@ def _disk(home: Path) -> Check:
 
 def _keys(settings: Settings) -> Check:
     """Private keys that others may read are known to them, and no longer say who decided."""
-    own = [settings.key_file] if settings.key_file else []
+    own = [settings.key_file.expanduser()] if settings.key_file else []
     files = [*identity.key_files(settings), *own]
     try:
         remedies = [remedy for file in files if (remedy := too_open(file))]

@@ -20,7 +20,7 @@ _ANOTHER_KEY: Final = "Sign with the key that the fleet file lists for you: --ke
 _REMEDY: Final = {
     "AlreadyDecided": "`python starter.py status {endpoint}` shows what was decided.",
     "EvidenceChanged": "Read the newest report (`python starter.py status {endpoint}`), then decide on its digest.",
-    "NotAnApprover": "Ask one of the reviewers that the fleet file lists for {endpoint}, or name yourself with --reviewer.",
+    "NotAnApprover": "Ask one of the reviewers that the fleet file lists for {endpoint}, or sign as yourself: --key FILE.",
     "NotWaiting": "`python starter.py status {endpoint}` shows where the incident stands.",
     "Malformed": "Check --reviewer, --note, --evidence and --only-if.",
     "Unverified": f"{_ANOTHER_KEY} `python starter.py keygen` makes one.",

@@ -54,7 +54,7 @@ def signer(call: Call, *, token: str | None = None, unsigned: bool = False) -> S
         return _by_token(named, token)
     file = call.given.key or call.settings.key_file
     if file is not None:
-        return _by_file(named, Path(file))
+        return _by_file(named, Path(file).expanduser())
     return _by_user(call, named)
 
 
@@ -87,7 +87,7 @@ def _token_in(file: str) -> str:
     if file == STDIN:
         return sys.stdin.read(MOST_BYTES + 1).strip()
     try:
-        with Path(file).open(encoding="ascii") as opened:
+        with Path(file).expanduser().open(encoding="ascii") as opened:
             return opened.read(MOST_BYTES + 1).strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it holds other signs than a token does"

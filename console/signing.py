@@ -89,8 +89,14 @@ def _commands(endpoint: str, incident: str, decision: Decision) -> dict[str, str
 
 async def keygen(call: Call) -> Answer:
     person = _person(call)
-    out = Path(call.given.out) if call.given.out else Path.home() / ".config" / "homeostat" / f"{person.replace('/', '_')}.key"
+    out = _file(call.given.out, person)
     return _made(make_key(out, person), out)
+
+
+def _file(given: str | None, person: str) -> Path:
+    if given:
+        return Path(given).expanduser()
+    return Path.home() / ".config" / "homeostat" / f"{person.replace('/', '_')}.key"
 
 
 def _made(key: Key, out: Path) -> Answer:

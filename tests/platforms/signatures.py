@@ -114,7 +114,7 @@ class Company:
     pause: float = 0.0
     """Before each hundred bytes."""
 
-    def add(self, kid: str, algorithm: str = "RS256") -> "Company":
+    def add(self, kid: str, algorithm: str = "ES256") -> "Company":
         made = {
             "RS256": lambda: rsa.generate_private_key(65537, 2048),
             "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),

@@ -70,7 +70,7 @@ def test_an_issuers_token_for_anything_else_is_refused_with_its_kind(
 
 
 def test_neither_an_unsigned_token_nor_one_signed_with_the_public_key_counts(tmp_path: Path) -> None:
-    company = Company().add("k1")
+    company = Company().add("k1", "RS256")
     request = asked(company, company.write(tmp_path / "keys.json"))
     claims, modulus = issued_for(request), company.jwks()["keys"][0]["n"]
     unsigned = sealed({"alg": "none", "kid": "k1"}, claims)
@@ -79,7 +79,7 @@ def test_neither_an_unsigned_token_nor_one_signed_with_the_public_key_counts(tmp
 
 
 def test_secrets_weak_keys_and_keys_for_encryption_in_a_set_verify_nothing(tmp_path: Path) -> None:
-    company = Company().add("good")
+    company = Company().add("good", "RS256")
     good = company.jwks()["keys"][0]
     company.extra = [
         {"kty": "oct", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0", "kid": "secret"},
@@ -168,7 +168,7 @@ def test_a_key_set_that_is_not_there_is_asked_for_again(tmp_path: Path) -> None:
 
 
 def test_an_issuer_that_drips_its_keys_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    company = Company().add("k1")
+    company = Company().add("k1", "RS256")
     company.pause = 0.2
     monkeypatch.setattr("platforms.identity.issuers._MOST_SECONDS", 0.5)
     with company.serving() as url, pytest.raises(Unavailable, match="too slowly"):
