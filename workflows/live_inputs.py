@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.review_inputs import ReviewInputActivities
 from contracts.bench import Judging
@@ -54,6 +54,8 @@ class Inputs:
                     **options.rechecking(self._policy.timeout),
                 )
             except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
                 note(f"what the review rests on can't be watched: {sentences.cause(error)}")
             else:
                 changed(found.reasons)

@@ -56,6 +56,8 @@ async def test_every_channel_hears_of_each_state_once(temporal_env: WorkflowEnvi
     assert told(world, "slack") == told(world, "mail") == ["review", "reminder", "outcome"]
     assert [n.kind for n in world.notices] == [NoticeKind.REVIEW, NoticeKind.REMINDER, NoticeKind.OUTCOME]
     assert "untold" not in world.events()
+    facts = next(r.entry.facts for r in world.records if r.entry.event.value == "closed")
+    assert facts["notes"] == ["the verdict is regress"]
 
 
 async def test_a_channel_that_fails_once_is_tried_again_and_the_other_hears_it_once(
