@@ -67,7 +67,7 @@ class IncidentPage:
     async def _row(self, endpoint: str, incident: str) -> Incident | None:
         known = self._desk.book.incidents.get(f"{endpoint}/{incident}")
         if known is None or known.open:
-            return await self._desk.refresher.ask_incident(endpoint, incident) or known
+            return await self._desk.refresher.look_incident(endpoint, incident) or known
         return known
 
     def _kept(self, row: Incident) -> tuple[list[AuditRecord], list[str]]:

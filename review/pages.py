@@ -58,7 +58,7 @@ class Pages:
         name = request.path_params["endpoint"]
         row = self._desk.book.endpoints.get(name)
         if row is not None:
-            row = await self._desk.refresher.ask_lifecycle(name) or row
+            row = await self._desk.refresher.look_lifecycle(name) or row
         found = page_of(self._desk.book.of(name), _number(request))
         if row is None and not found.total:
             return self._desk.message(request, "No such endpoint", "Nothing of this name runs, and no record names it.", 404)

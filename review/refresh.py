@@ -23,6 +23,7 @@ _QUESTIONS: Final = 120
 """In one round; what is left is asked in the next."""
 _OLD_SECONDS: Final = 20.0
 """From so long ago on, the answer of one that waits for a person is asked for again."""
+_JUST_SECONDS: Final = 1.0
 _SILENT_SECONDS: Final = 5.0
 _BREATH: Final = 50
 _LOOKS: Final = 30
@@ -45,6 +46,7 @@ class Refresher:
     loop: Loop
     platform: Platform
     _known: dict[str, _Known] = field(default_factory=dict)
+    _asked: dict[str, float] = field(default_factory=dict)
     _looked: int = 0
     _silent_until: float = 0.0
 
@@ -112,6 +114,7 @@ class Refresher:
         """One that runs no more: it says how it ended, unless it was ended from outside."""
         now = await self.ask_incident(row.endpoint, row.id)
         listed = self._known.pop(remediation_id(row.endpoint, row.id), None)
+        self._asked.pop(remediation_id(row.endpoint, row.id), None)
         if now is not None and now.open and listed is not None:
             self.book.put_incident(replace(now, state="ended", waiting_on="", deadline=None))
 
@@ -132,6 +135,22 @@ class Refresher:
             self._known[one.workflow_id] = _Known(one.mark, now)
         return due
 
+    async def look_lifecycle(self, endpoint: str) -> Endpoint | None:
+        """For a page: ask, unless somebody else's page asked just now."""
+        known = self.book.endpoints.get(endpoint)
+        return known if known and self._just_asked(lifecycle_id(endpoint)) else await self.ask_lifecycle(endpoint)
+
+    async def look_incident(self, endpoint: str, incident: str) -> Incident | None:
+        known = self.book.incidents.get(f"{endpoint}/{incident}")
+        return (
+            known
+            if known and self._just_asked(remediation_id(endpoint, incident))
+            else await self.ask_incident(endpoint, incident)
+        )
+
+    def _just_asked(self, workflow_id: str) -> bool:
+        return monotonic() - self._asked.get(workflow_id, -_JUST_SECONDS) < _JUST_SECONDS
+
     async def ask_lifecycle(self, endpoint: str) -> Endpoint | None:
         """Ask it now; where nobody answers, what is known stays and says so. None where it is not there."""
         known = self.book.endpoints.get(endpoint)
@@ -146,6 +165,7 @@ class Refresher:
             if known is not None:
                 self.book.put_endpoint(replace(known, answered=False))
             return self.book.endpoints.get(endpoint)
+        self._asked[lifecycle_id(endpoint)] = monotonic()
         now_open = status.state.open
         row = replace(
             known or Endpoint(endpoint),
@@ -174,6 +194,7 @@ class Refresher:
             if known is not None:
                 self.book.put_incident(replace(known, answered=False))
             return self.book.incidents.get(row.name)
+        self._asked[remediation_id(endpoint, incident)] = monotonic()
         closed = status.stage == "closed"
         row = replace(
             self.book.incidents.get(row.name) or row,

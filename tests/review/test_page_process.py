@@ -64,20 +64,6 @@ def test_it_serves_without_temporal_and_leaves_in_order_with_a_page_open(tmp_pat
     assert {path.stat().st_mode & 0o077 for path in (folder, *folder.glob("*.key"))} == {0}
 
 
-def test_a_used_link_stays_used_after_a_restart(tmp_path: Path) -> None:
-    port = free_port()
-    token = login_token(Settings(home=tmp_path), person="anna", now=datetime.now(UTC))
-    codes = []
-    for _ in range(2):
-        with start(tmp_path, port) as process:
-            _until_listening(process, port)
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
-                codes.append(Visitor(client).log_in(token).status_code)
-            process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=30)
-    assert codes == [303, 403]
-
-
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
