@@ -1,5 +1,7 @@
 """Write a link of the audit chain, and tell people."""
 
+import time
+
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
@@ -23,6 +25,10 @@ class AuditActivities:
         return record.model_copy(update={"entry": entry.model_copy(update={"facts": {}})})
 
 
+_QUICK = 5.0
+"""Seconds; whoever took longer to fail would take as long again, and an incident's end waits for this."""
+
+
 class NoticeActivities:
     def __init__(self, platform: Platform) -> None:
         self._notifier = platform.notifier
@@ -30,15 +36,17 @@ class NoticeActivities:
     @activity.defn
     @translated
     def notify(self, notice: Notice) -> Delivery:
-        """Through every channel, once per state; one that is down is tried a second time and then named in the answer.
+        """Through every channel, once per state. One that is down is tried a second time, unless it hangs, and then named.
 
         Raises where the notice can't be kept for people to look up; the channels have been tried all the same.
         """
+        begun = time.monotonic()
         try:
             self._notifier.send(notice)
         finally:
             delivery = tell(self._notifier, notice)
-        if delivery.waiting and activity.info().attempt == 1:
+        quick = time.monotonic() - begun < _QUICK
+        if delivery.waiting and quick and activity.info().attempt == 1:
             raise _unfinished(delivery)
         return delivery
 

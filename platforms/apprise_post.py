@@ -55,7 +55,7 @@ class ApprisePost:
     def __call__(self, address: str, message: Message) -> None:
         """Raises: Invalid, Unavailable."""
         service = self._service(address)
-        marked = address.partition("://")[0].lower() in _MARKDOWN
+        marked = not _MARKDOWN.isdisjoint(service.schemas())
         sender = apprise.Apprise(asset=self._asset)
         sender.add(service)
         result = sender.notify(

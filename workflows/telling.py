@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ChildWorkflowError, is_cancelled_exception
 
-from contracts.delivery import Delivery, TellLate, Untold, untold
+from contracts.delivery import Delivery, Missed, TellLate, Untold, untold
 from contracts.incident import IncidentReport, RemediationRequest
 from contracts.review import Notice
 from policies.addressing import addressed, superseded
@@ -45,8 +45,9 @@ class Telling:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            self._progress.note(f"not told ({notice.kind.value}): {sentences.cause(error)}")
-            return
+            reason = sentences.cause(error)
+            self._progress.note(f"not told ({notice.kind.value}): {reason}")
+            delivery = Delivery(missed={name: Missed(reason=reason) for name in notice.channels})
         if delivery.missed:
             await self._tell_later(notice, delivery)
 

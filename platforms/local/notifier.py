@@ -11,13 +11,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import structlog
+
 from contracts.base import Contract, Utc
 from contracts.notices import NoticeKind
 from contracts.review import Notice
 from platforms.channels import Channels
+from platforms.errors import PlatformError
 from platforms.local.files import create_exclusive, json_bytes, key_mark, locked, platform_errors, write_atomic
 from platforms.message import message
 from platforms.notice_text import as_console, as_markdown, links
+
+log = structlog.get_logger("notifier")
 
 _LOCKS = 2
 """Hex digits of a mark that pick its lock: 256 locks, however many notices there are."""
@@ -62,6 +67,7 @@ class LocalNotifier:
         self._review_url = review_url
         self._channels = channels or Channels({})
         self._signed_link = signed_link
+        self._unmarked: set[str] = set()
 
     def send(self, notice: Notice) -> bool:
         """Raises: Exhausted, Unavailable, Invalid (the outbox or the notice can't be written)."""
@@ -78,11 +84,19 @@ class LocalNotifier:
         told = self._outbox / "told" / f"{mark}.json"
         with locked(self._outbox / "told" / f"{mark[:_LOCKS]}.lock", _LOCK_PATIENCE):
             with platform_errors(told):
-                if told.exists():
+                if told.exists() or mark in self._unmarked:
                     return False
             self._channels.post(notice.channels[channel].url, message(notice, self._links(notice, channel)))
-            now = datetime.now(UTC)
-            return create_exclusive(told, json_bytes(ToldChannel(key=notice.key, kind=notice.kind, channel=channel, at=now)))
+            self._mark(told, ToldChannel(key=notice.key, kind=notice.kind, channel=channel, at=datetime.now(UTC)))
+            return True
+
+    def _mark(self, told: Path, mark: ToldChannel) -> None:
+        """Whoever has been told stays told: a full disk must not send the same page every few minutes."""
+        try:
+            create_exclusive(told, json_bytes(mark))
+        except PlatformError as error:
+            self._unmarked.add(told.stem)
+            log.warning("told_without_a_mark", channel=mark.channel, notice=mark.key, reason=str(error))
 
     def _links(self, notice: Notice, channel: str) -> dict[str, str]:
         """A channel that reaches one person alone gets that person's link."""

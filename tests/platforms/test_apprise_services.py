@@ -14,6 +14,8 @@ TEXT = "<!channel> @everyone <http://evil|click> [a](http://evil) *b* <script>"
 SERVICES = {
     "slack": "slack://AAAAAAAAA/BBBBBBBBB/CCCCCCCCCCCCCCCCCCCCCCCC/#general",
     "discord": f"discord://123456789012345678901/{'a' * 64}",
+    "slack by its own address": "https://hooks.slack.com/services/AAAAAAAAA/BBBBBBBBB/CCCCCCCCCCCCCCCCCCCCCCCC",
+    "discord by its own address": f"https://discord.com/api/webhooks/123456789012345678901/{'a' * 64}",
     "teams": "workflows://host.example:443/WORKFLOW/SIGNATURE",
     "telegram": "tgram://123456789:abcdefg_hijklmnop/12315544/",
     "mattermost": "mmosts://host.example/aaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -47,10 +49,10 @@ def test_outside_text_is_shown_and_not_obeyed(service: str, asked: list[dict[str
     text = json.dumps(said, ensure_ascii=False)
     assert "@everyone" not in text
     assert "github" not in text
-    if service == "slack":
+    if service.startswith("slack"):
         assert "<!channel>" not in text
         assert "<http" not in text
-    if service in {"discord", "mattermost"}:
+    if service.startswith(("discord", "mattermost")):
         assert r"\[a\](http:\//evil)" in said.get("content", said.get("text"))
     if service == "telegram":
         assert "<script>" not in text

@@ -16,7 +16,7 @@ from contracts.notices import Channel
 from contracts.review import Notice
 from platforms.apprise_post import ApprisePost
 from platforms.channels import AT_ONCE, Channels
-from platforms.errors import Invalid, Unavailable
+from platforms.errors import Exhausted, Invalid, Unavailable
 from platforms.local.notifier import LocalNotifier
 from platforms.message import Message
 from tests.platforms.receivers import hook, mail_server, soon
@@ -203,6 +203,17 @@ def test_secrets_reach_the_other_side_and_nothing_else(
     for place in (kept, out, err, "".join(logged), delivery.model_dump_json()):
         assert SECRET not in place
     assert "${P}" in kept
+
+
+def test_a_full_disk_does_not_send_the_same_page_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> bool:
+        raise Exhausted("outbox: No space left on device")
+
+    monkeypatch.setattr("platforms.local.notifier.create_exclusive", full)
+    with hook() as web:
+        given, sender = addressed(ops=web.address()), notifier(tmp_path)
+        assert [sender.tell(given, "ops") for _ in range(3)] == [True, False, False]
+        assert len(web.got) == 1
 
 
 KILLED = """

@@ -210,3 +210,19 @@ async def test_whoever_is_taken_out_while_the_review_waits_is_not_told_any_more(
 
         await until(reminded, "the reminder")
     assert told(world, "slack") == ["review"]
+
+
+async def test_an_outbox_that_is_full_keeps_no_channel_from_being_told(
+    temporal_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    world = weak()
+    world.failures["notify"] = [Invalid("outbox: Permission denied. Check the folder and its permissions")]
+    world.failures["tell:slack"] = [DOWN]
+    async with running_loop(temporal_env, world, task_queue, reached()) as loop:
+        await loop.alarm()
+        await loop.in_stage(Stage.REVIEW)
+
+        async def heard() -> bool:
+            return told(world, "mail") == told(world, "slack") == ["review"]
+
+        await until(heard, "both channels")
