@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pyarrow as pa
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
@@ -18,7 +19,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from contracts.incident import Outcome
 from contracts.review import Resolution
 from tests.end_to_end.whole_system import DRIFT_DAY, ONBOARDED_DAY, System, day, endpoint_policy, hourly_rows, started
-from tests.review.chromium import chromium, complaints, needs_chromium
+from tests.review.chromium import chromium, complaints, needs_chromium, reads
 
 pytestmark = pytest.mark.processes
 ROWS = hourly_rows()
@@ -113,11 +114,13 @@ def test_a_person_reads_and_approves_in_a_browser_and_the_page_vouches_for_them(
     system.in_stage("clicked", "review")
     with chromium(tmp_path) as driver:
         _log_in(system, driver, "bert")
-        assert driver.find_element(By.ID, "mine-title").text == "Nothing waits for you"
+        reads(driver, "#mine-title", "Nothing waits for you")
         driver.find_element(By.XPATH, "//button[.='Log out']").click()
+        reads(driver, "h1", "Log in")
         _log_in(system, driver, "anna")
-        WebDriverWait(driver, 20).until(lambda d: "1 waiting" in d.find_element(By.ID, "mine-title").text)
+        reads(driver, "#mine-title", "1 waiting")
         driver.find_element(By.CSS_SELECTOR, "#mine .card a").click()
+        reads(driver, "h1", "clicked")
         frame = driver.find_element(By.TAG_NAME, "iframe")
         driver.execute_script("arguments[0].scrollIntoView()", frame)
         driver.switch_to.frame(frame)
@@ -125,11 +128,13 @@ def test_a_person_reads_and_approves_in_a_browser_and_the_page_vouches_for_them(
         driver.switch_to.default_content()
         driver.find_element(By.ID, "note").send_keys("read the report")
         driver.find_element(By.CSS_SELECTOR, 'button[value="approve"]').click()
-        WebDriverWait(driver, 20).until(lambda d: "Your decision is recorded" in d.find_element(By.TAG_NAME, "main").text)
+        reads(driver, "main", "Your decision is recorded")
         incident = system.closed("clicked", 2).state.history[1]
         assert incident.outcome is Outcome.PROMOTED, incident.sentence
         assert incident.reviewed is Resolution.APPROVED
-        WebDriverWait(driver, 30).until(lambda d: "vouched for by review page" in _told(d))
+        WebDriverWait(driver, 30, ignored_exceptions=[StaleElementReferenceException]).until(
+            lambda d: "vouched for by review page" in _told(d)
+        )
         assert complaints(driver) == []
     assert system.predict("clicked", _between(80, 81)) != first
 

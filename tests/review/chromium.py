@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.chrome.webdriver import WebDriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
@@ -56,6 +59,13 @@ def picture(driver: WebDriver, path: Path) -> None:
 
     shot: dict[str, Any] = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "format": "png"})
     path.write_bytes(base64.b64decode(shot["data"]))
+
+
+def reads(driver: WebDriver, what: str, text: str) -> None:
+    """Wait until the element that `what` selects holds this text; the page may just be on its way."""
+    leaving = (NoSuchElementException, StaleElementReferenceException)
+    waiting = WebDriverWait(driver, 20, 0.1, ignored_exceptions=leaving)
+    waiting.until(lambda d: text in d.find_element(By.CSS_SELECTOR, what).text, f"{text!r} in {what}")
 
 
 def complaints(driver: WebDriver) -> list[str]:

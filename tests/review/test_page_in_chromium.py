@@ -13,7 +13,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from bench.generated_fleet import digest
 from contracts.incident import Pause
 from contracts.review import RefusedDecision
-from tests.review.chromium import chromium, complaints, needs_chromium, scheme, size
+from tests.review.chromium import chromium, complaints, needs_chromium, reads, scheme, size
 from tests.review.looks import CONTRAST, FAULTS
 from tests.review.page_harness import Shown, a_link, shown
 
@@ -48,7 +48,7 @@ def log_in(driver: WebDriver, page: Shown, name: str = "anna") -> None:
     begin(driver)
     driver.get(f"{page.url}/login?token={quote(f'once-{name}-{len(page.vouching.used)}')}")
     driver.find_element(By.CSS_SELECTOR, 'form[action="/login"] button').click()
-    assert driver.find_element(By.TAG_NAME, "h1").text == "Inbox"
+    reads(driver, "h1", "Inbox")
 
 
 def pages(page: Shown) -> list[str]:
@@ -194,17 +194,18 @@ def test_without_javascript_one_can_log_in_reject_pause_and_log_out(tmp_path: Pa
     with chromium(tmp_path / "plain", javascript=False) as driver:
         log_in(driver, served)
         driver.find_element(By.CSS_SELECTOR, f'.card a[href="{served.path(row)}"]').click()
+        reads(driver, "h1", row.endpoint)
         driver.find_element(By.CSS_SELECTOR, 'button[value="reject"]').click()
         assert served.loop.decided == [], "the browser itself asks for the note"
         driver.find_element(By.ID, "note").send_keys("not before the audit")
         driver.find_element(By.CSS_SELECTOR, 'button[value="reject"]').click()
-        assert "your decision is recorded" in driver.find_element(By.TAG_NAME, "main").text
+        reads(driver, "main", "your decision is recorded")
         driver.get(f"{served.url}/endpoint/{row.endpoint}")
         driver.find_element(By.ID, "pause-reason").send_keys("holiday")
         driver.find_element(By.XPATH, "//button[.='Pause']").click()
-        assert "Paused" in driver.find_element(By.TAG_NAME, "main").text
+        reads(driver, "main", "Paused")
         driver.find_element(By.XPATH, "//button[.='Log out']").click()
-        assert driver.find_element(By.TAG_NAME, "h1").text == "Log in"
+        reads(driver, "h1", "Log in")
     assert served.loop.decided[0][1].note == "not before the audit"
     assert served.loop.told[0][1].reason == "holiday"
 

@@ -19,7 +19,7 @@ from review.oidc import Oidc, oidc_from
 from runtime.errors import Misconfigured
 from runtime.readiness import free_port, http_ready
 from runtime.settings import Settings
-from tests.review.chromium import chromium, complaints, needs_chromium
+from tests.review.chromium import chromium, complaints, needs_chromium, reads
 from tests.review.oidc_issuer import CLIENT, PERSON, SECRET
 from tests.review.page_harness import Shown, Visitor, hidden, shown
 
@@ -101,6 +101,7 @@ def test_they_decide_under_their_name_in_the_fleet_file(page: Shown) -> None:
     page.loop.statuses[row.endpoint] = status.model_copy(update={"state": status.state.model_copy(update={"policy": policy})})
     visitor = page.browser()
     visitor.get(back(to_issuer(visitor)))
+    page.desk.refresher._asked.clear()
     visitor.get(f"/endpoint/{row.endpoint}")
     text = visitor.get(page.path(row)).text
     fields = {"csrf": hidden(text, "csrf"), "evidence": hidden(text, "evidence"), "answer": "approve", "note": ""}
@@ -208,6 +209,6 @@ def test_a_browser_goes_to_the_issuer_and_comes_back_logged_in(page: Shown, tmp_
     with chromium(tmp_path / "browser") as driver:
         driver.get(f"{page.url}/login")
         driver.find_element(By.CSS_SELECTOR, 'form[action="/login/issuer"] button').click()
-        assert driver.find_element(By.TAG_NAME, "h1").text == "Inbox"
-        assert PERSON in driver.find_element(By.CSS_SELECTOR, ".who").text
+        reads(driver, "h1", "Inbox")
+        reads(driver, ".who", PERSON)
         assert complaints(driver) == []
