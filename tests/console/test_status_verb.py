@@ -83,7 +83,7 @@ async def test_the_page_of_an_endpoint_in_review_tells_what_a_reviewer_needs(
             await run("status", world.endpoint),
             await run("status"),
         )
-        await run("reject", handle.id.removeprefix("endpoint/").replace("incident/", ""), "--note", "enough")
+        await run("reject", handle.id.removeprefix("endpoint/").replace("incident/", ""), "--note", "enough", "--unsigned")
         await until(lambda: _closed(fleet, world), "the incident's end")
         after = await run("status", world.endpoint)
     work = ran.data["remediation"]
