@@ -18,9 +18,9 @@ help: ## what each target does
 demo: environment ## drift, alarm, retraining, gate, review, promotion: two years of real traffic in minutes (REVIEW=me lets you decide)
 	@$(VENV)/python -m demo $(if $(REVIEW),--review "$(REVIEW)") $(if $(PLATFORM),--platform "$(PLATFORM)")
 
-test: environment ## all tests (ARGS="tests/policies -q" runs some)
+test: environment ## all tests, two files at a time (ARGS="tests/policies -q" runs some, ARGS="-n 0" one by one)
 	@echo "Running the tests ..."
-	@$(VENV)/python -m pytest $(ARGS)
+	@$(VENV)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: environment ## format, lint, types and layers
 	@failed=; for step in "-m ruff format --check ." "-m ruff check ." "-m mypy" "$(VENV)/lint-imports"; do \

@@ -67,7 +67,7 @@ def test_the_server_and_its_tools_have_one_version_and_it_is_the_embedded_one() 
     assert SERVICES["temporal-ui"]["image"].partition(":")[2].startswith(ui[1] + ".")
 
 
-@pytest.mark.parametrize("name", SERVICES.keys() - ONCE)
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONCE))
 def test_each_lasting_service_has_a_health_check(name: str) -> None:
     check = SERVICES[name]["healthcheck"]
     assert check["test"][0] == "CMD", "a list, so that no shell is needed"
