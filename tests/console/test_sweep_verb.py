@@ -1,6 +1,7 @@
 """`sweep`: what outlived its incident goes, what belongs to a running one stays, and the chain says so."""
 
 import argparse
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from platforms.local.files import key_folder, make_folder, write_contract
 from platforms.local.tagged import TAGS, Tagged
 from tests.console.conftest import Run
 from tests.fakes import World, fake_platform
-from tests.stories import a_policy, running_loop
+from tests.stories import a_policy, running_loop, until
 
 RUNNING, GONE, NEVER = "20240601T000000Z-000001", "20240601T000000Z-000002", "20240601T000000Z-000003"
 
@@ -110,14 +111,21 @@ async def test_a_job_whose_worker_died_is_stopped_before_its_folder_goes(
     async with running_loop(temporal_env, world, task_queue, a_policy()) as loop:
         await loop.alarm()
         handle = await loop.in_stage(Stage.TRAIN)
+        await until(_began(world), "a job that runs: the stage is shown before it starts")
         await handle.terminate("an accident")
-    assert world.jobs
     world.stopped.clear()
     answer = await perform(lambda call: sweep(_on(call, world)), argparse.Namespace(dry_run=False, timeout=10.0))
     assert answer.exit == 0
     assert world.stopped == set(world.jobs)
     assert world.resources == {}
     assert world.events()[-1] == "swept"
+
+
+def _began(world: World) -> Callable[[], Awaitable[bool]]:
+    async def there() -> bool:
+        return bool(world.jobs)
+
+    return there
 
 
 def _on(call: Call, world: World) -> Call:
