@@ -63,11 +63,7 @@ def render(
         "rival": rival,
         "primary": NAMES.get(judgement.primary, judgement.primary),
         "commands": _commands(judgement, endpoint, incident),
-        "changes": data_changes.changes(rows, judgement.task, tuple(classes)),
         "coverage": list(_coverage(snapshot, notes)),
-        "shifts": shifts[: data_changes.MOST_FEATURES],
-        "shifts_left": max(0, len(shifts) - data_changes.MOST_FEATURES),
-        "lacking": rows.lacking if rows else (),
         "confusions": answers.confusions(holdout, reading, rival),
         "flips": answers.flips(holdout, rows, reading),
         "threshold": threshold,
@@ -75,11 +71,24 @@ def render(
         "query": _cut(snapshot.query) if snapshot else "",
         "policy": judgement.policy.model_dump_json(indent=2),
         **_compared(judgement, len(replay)),
+        **_data(rows, shifts, judgement, classes),
         **_bench(bench),
         "plots": _drawings(judgement, holdout, rival, shifts, bench),
     }
     page = _environment().get_template("report.html").render(context)
     return {"report.html": page.encode(), "judgement.json": f"{judgement.model_dump_json(indent=2)}\n".encode()}
+
+
+def _data(
+    rows: ReportRows | None, shifts: Sequence[data_changes.Shift], judgement: Judgement, classes: Sequence[str]
+) -> dict[str, object]:
+    """What changed in the data; of the shifts those that a page can hold."""
+    return {
+        "changes": data_changes.changes(rows, judgement.task, tuple(classes)),
+        "shifts": shifts[: data_changes.MOST_FEATURES],
+        "shifts_left": max(0, len(shifts) - data_changes.MOST_FEATURES),
+        "lacking": rows.lacking if rows else (),
+    }
 
 
 def _environment() -> Environment:
