@@ -15,7 +15,7 @@ from backtest.page import render
 from backtest.plots import drawings, standalone
 from backtest.summary import lines_of, summarise
 from backtest.trial import Played
-from platforms.local.files import write_atomic
+from platforms.files import write_atomic
 
 SUMMARY: Final = "summary.json"
 FILES: Final = ("periods.parquet", "periods.csv", "decisions.csv", "plot.svg", "index.html", SUMMARY)

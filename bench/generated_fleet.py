@@ -28,8 +28,8 @@ from contracts.incident import (
 )
 from contracts.rollout import Manifest
 from contracts.training import ModelRef
+from platforms.files import json_bytes, write_atomic
 from platforms.local.audit import LocalAudit
-from platforms.local.files import json_bytes, write_atomic
 from platforms.local.manifests import LocalManifests
 from policies import audit_chain
 from policies.gate import judge

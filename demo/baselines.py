@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from contracts.training import LearnerSettings
 from demo.data import LABEL_DELAY, WEEK, Hours
 from learning.fit import parameters
-from platforms.local.artifact_file import load_model
+from platforms.tabular.artifact_file import load_model
 from policies.blend import LIMIT
 
 Scores = NDArray[np.float64]

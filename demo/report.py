@@ -9,7 +9,7 @@ from demo.place import ENDPOINT
 from demo.reviewer import NAME
 from demo.run import Played, Run
 from demo.summary import Summary, claims, summarise
-from platforms.local.files import write_atomic
+from platforms.files import write_atomic
 
 
 def write_report(run: Run, played: Played, began: float) -> Summary:

@@ -19,9 +19,9 @@ from demo.reviews import Reviews, Scripted, Yours
 from demo.traffic import Clients
 from demo.watch import Loop, Periods
 from platforms.errors import NotFound
-from platforms.local.artifact_file import artifact_path
 from platforms.local.feature_store import LocalFeatureStore
 from platforms.ports import Platform
+from platforms.tabular.artifact_file import artifact_path
 from runtime.client import DATA_CONVERTER
 from runtime.process_group import ProcessGroup, ending_on_signals
 

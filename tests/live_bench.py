@@ -21,14 +21,14 @@ from contracts.snapshot import Snapshot, TakeSnapshot
 from contracts.training import Challenger, LearnerSettings, ModelCard, ModelRef, ModelStatus, Purpose, Recipe, TrainChallenger
 from learning.artifact import Artifact
 from learning.rows import microseconds
-from platforms.local.artifact_file import write_model
 from platforms.local.bench_store import LocalBenchStore
 from platforms.local.evidence import LocalEvidence
 from platforms.local.feature_store import LocalFeatureStore
-from platforms.local.fit import train
 from platforms.local.manifests import LocalManifests
 from platforms.local.registry import LocalRegistry
 from platforms.local.scorer import LocalScorer
+from platforms.tabular.artifact_file import write_model
+from platforms.tabular.fit import train
 from policies.bench_turns import horizons
 from tests.fakes import World, fake_platform
 from tests.platforms.data_fixtures import TAGS

@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from platforms.errors import Invalid, NotFound
+from platforms.files import create_exclusive, make_folder, platform_errors
 from platforms.identity.keys import PRIVATE, Key, make_key, read_key
-from platforms.local.files import create_exclusive, make_folder, platform_errors
 
 OWNER_ONLY = 0o700
 _KEPT = timedelta(days=2)

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from contracts.base import Contract
 from platforms.errors import Invalid, NotFound
-from platforms.local.files import create_exclusive, platform_errors
+from platforms.files import create_exclusive, platform_errors
 from policies.vouching import key_id
 
 PRIVATE = 0o600

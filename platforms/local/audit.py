@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from contracts.audit import Anchor, AuditEntry, AuditRecord, Fault, Verification
 from platforms.errors import Conflict, Corrupt, Invalid, NotFound
+from platforms.files import fsync_folder, json_bytes, locked, make_folder, platform_errors, read_json, write_atomic
 from platforms.local.audit_lines import AuditLines
-from platforms.local.files import fsync_folder, json_bytes, locked, make_folder, platform_errors, read_json, write_atomic
 from policies import audit_chain
 from policies.audit_chain import GENESIS, BrokenLink, Link
 

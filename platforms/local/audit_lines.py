@@ -3,7 +3,7 @@
 from pathlib import Path
 from threading import Lock
 
-from platforms.local.files import platform_errors
+from platforms.files import platform_errors
 
 
 class AuditLines:

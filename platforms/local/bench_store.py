@@ -21,8 +21,7 @@ from contracts.shadow import BenchState
 from contracts.training import Challenger
 from learning.artifact import FILE_NAME
 from platforms.errors import Conflict, Corrupt, Invalid
-from platforms.local.artifact_file import artifact_path, read_artifact
-from platforms.local.files import (
+from platforms.files import (
     TEMPORARY,
     checked_name,
     create_exclusive,
@@ -34,6 +33,7 @@ from platforms.local.files import (
     write_atomic,
 )
 from platforms.local.staging import staged
+from platforms.tabular.artifact_file import artifact_path, read_artifact
 
 KEPT_REVISIONS: Final = 10
 MIN_AGE: Final = timedelta(hours=1)

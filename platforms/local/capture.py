@@ -20,7 +20,7 @@ from time import monotonic
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from platforms.local.files import exhausted_on_full_disk, make_folder, write_atomic
+from platforms.files import exhausted_on_full_disk, make_folder, write_atomic
 
 MAX_ROWS = 2000
 """A segment is closed after so many rows ..."""

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from platforms.files import write_atomic
 from platforms.local.capture import CapturedRow, closed, read_segment, segments, set_aside
-from platforms.local.files import write_atomic
 
 FEATURE = "feature_"
 """Prefix of feature columns, so that no feature's name meets one of ours."""

@@ -12,7 +12,7 @@ from time import monotonic
 import structlog
 
 from platforms.errors import Corrupt
-from platforms.local.files import read_json
+from platforms.files import read_json
 from platforms.local.serving_counts import Count, append_count
 from platforms.local.serving_state import Desired, InstanceState, Layout, SupervisorState, read_or_none, stamp, write_volatile
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from platforms.errors import Conflict, Invalid
-from platforms.local.files import checked_name, create_exclusive, platform_errors, read_bytes
+from platforms.files import checked_name, create_exclusive, platform_errors, read_bytes
 
 _URI = re.compile(r"evidence://([^/]+)/([^/]+)/([^/]+)")
 

@@ -24,14 +24,15 @@ from contracts.base import Utc
 from contracts.snapshot import Coverage, DataPolicy, Snapshot, TakeSnapshot, Window
 from contracts.training import DatasetRef
 from platforms.errors import Corrupt, Unavailable
-from platforms.local import feature_query as query
-from platforms.local.coverage_query import measure
-from platforms.local.dataset import ROWS, SEAL, Seal, doubles, matrix, read_dataset
-from platforms.local.feature_table import EVENT_TIME, ID, LABEL_TIME, FeatureTable
-from platforms.local.files import fsync_folder, key_folder, read_json, write_contract
+from platforms.files import fsync_folder, key_folder, read_json, write_contract
+from platforms.local.feature_table import FeatureTable
 from platforms.local.staging import staged
 from platforms.local.tagged import TAGS, Tagged
 from platforms.ports import Labels, Rows
+from platforms.tabular import feature_query as query
+from platforms.tabular.columns import EVENT_TIME, ID, LABEL_TIME
+from platforms.tabular.coverage_query import measure
+from platforms.tabular.dataset import ROWS, SEAL, Seal, doubles, matrix, read_dataset
 from policies.coverage import assessed
 
 SNAPSHOT: Final = "snapshot.json"

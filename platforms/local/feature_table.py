@@ -11,22 +11,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from platforms.errors import Corrupt, Invalid, NotFound
-from platforms.local.files import TEMPORARY, fsync_folder, locked, make_folder, platform_errors, read_bytes, write_atomic
-
-ID: Final = "id"
-EVENT_TIME: Final = "event_time"
-LABEL_TIME: Final = "label_time"
-VERSION: Final = "_version"
-RESERVED: Final = (ID, EVENT_TIME, LABEL_TIME, VERSION)
-"""Names that no feature and no label can have, in any case."""
-TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
+from platforms.files import TEMPORARY, fsync_folder, locked, make_folder, platform_errors, read_bytes, write_atomic
+from platforms.tabular.columns import EVENT_TIME, ID, LABEL_TIME, TIMESTAMP, VERSION
 
 _TABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _SETTLED_NS = 1_000_000_000

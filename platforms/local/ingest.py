@@ -25,7 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 from contracts.base import Duration
 from platforms.errors import Invalid, NotFound, PlatformError
 from platforms.local.feature_store import LocalFeatureStore
-from platforms.local.feature_table import EVENT_TIME, ID, LABEL_TIME, RESERVED, TIMESTAMP
+from platforms.tabular.columns import EVENT_TIME, ID, LABEL_TIME, RESERVED, TIMESTAMP
 
 OK, REFUSED = 0, 2
 

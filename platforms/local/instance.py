@@ -20,13 +20,13 @@ import structlog
 import uvicorn
 
 from platforms.errors import PlatformError
-from platforms.local.artifact_file import load_model
+from platforms.files import read_json, write_contract
 from platforms.local.capture import CaptureWriter
-from platforms.local.files import read_json, write_contract
 from platforms.local.predict import InService, PredictService
 from platforms.local.process_log import log_to_stderr
 from platforms.local.serving_counts import Count, append_count
 from platforms.local.serving_state import Desired, InstanceState, Layout, SupervisorState, read_or_none, stamp, write_volatile
+from platforms.tabular.artifact_file import load_model
 
 _TICK = 0.05
 _FLUSH_SECONDS = 0.5

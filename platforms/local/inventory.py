@@ -19,7 +19,7 @@ from stat import S_ISDIR
 from contracts.inventory import Removal, Resource
 from contracts.training import Tags
 from platforms.errors import Corrupt, Invalid, NotFound, PlatformError, Unavailable
-from platforms.local.files import TEMPORARY, fsync_folder, platform_errors, read_json
+from platforms.files import TEMPORARY, fsync_folder, platform_errors, read_json
 from platforms.local.tagged import TAGS, Tagged
 from platforms.local.vault import SUFFIX, VAULT
 

@@ -15,7 +15,7 @@ from typing import Final
 from contracts.base import Contract
 from contracts.training import Challenger, JobPhase, JobState, TrainChallenger
 from platforms.errors import NotFound
-from platforms.local.files import M, platform_errors, read_json, write_contract
+from platforms.files import M, platform_errors, read_json, write_contract
 
 _TAIL: Final = 8000
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from contracts.snapshot import DataPolicy, Window
 from platforms.errors import Corrupt, Invalid
-from platforms.local.feature_table import ID, LABEL_TIME, TIMESTAMP, VERSION, FeatureTable
+from platforms.local.feature_table import FeatureTable
+from platforms.tabular.columns import ID, LABEL_TIME, TIMESTAMP, VERSION
 
 
 def join_labels(ids: pa.ChunkedArray, *, home: Path, data: DataPolicy, window: Window, known_at: datetime) -> NDArray[np.float64]:

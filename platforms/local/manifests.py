@@ -9,7 +9,7 @@ from pathlib import Path
 
 from contracts.rollout import Manifest
 from platforms.errors import Conflict, Corrupt
-from platforms.local.files import (
+from platforms.files import (
     checked_name,
     create_exclusive,
     json_bytes,

@@ -18,7 +18,7 @@ from contracts.notices import NoticeKind
 from contracts.review import Notice
 from platforms.channels import Channels
 from platforms.errors import PlatformError
-from platforms.local.files import create_exclusive, json_bytes, key_mark, locked, platform_errors, write_atomic
+from platforms.files import create_exclusive, json_bytes, key_mark, locked, platform_errors, write_atomic
 from platforms.message import message
 from platforms.notice_text import as_console, as_markdown, links
 

@@ -16,11 +16,11 @@ from starlette.routing import Route
 
 from learning.artifact import Model
 from platforms.errors import PlatformError
-from platforms.local.answer import Answer, answers, told
 from platforms.local.capture import CapturedRow, CaptureWriter
-from platforms.local.predict_request import MAX_BODY_BYTES, PredictRow, Refused, parse_body, to_matrix
 from platforms.local.serving_state import InstanceState
 from platforms.local.tally import Tally, prometheus
+from platforms.tabular.answer import Answer, answers, told
+from platforms.tabular.predict_request import MAX_BODY_BYTES, PredictRow, Refused, parse_body, to_matrix
 
 _BODY_SECONDS = 10.0
 _log = structlog.get_logger()

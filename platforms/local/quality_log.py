@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from contracts.base import Contract, EndpointName, Utc
 from contracts.monitor import QualityReport
 from platforms.errors import Corrupt
-from platforms.local.files import make_folder, platform_errors
+from platforms.files import make_folder, platform_errors
 from platforms.local.serving_state import read_or_none, write_volatile
 
 

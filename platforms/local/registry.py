@@ -8,9 +8,9 @@ from typing import Final
 from contracts.training import ModelCard, ModelRef, ModelStatus
 from learning.artifact import FILE_NAME, NotAModel, shifted
 from platforms.errors import Conflict, Invalid, NotFound
-from platforms.local.artifact_file import artifact_path, read_artifact
-from platforms.local.files import checked_name, locked, read_json, write_atomic, write_contract
+from platforms.files import checked_name, locked, read_json, write_atomic, write_contract
 from platforms.local.staging import staged
+from platforms.tabular.artifact_file import artifact_path, read_artifact
 
 CARD: Final = "card.json"
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from contracts.training import ModelRef
 from learning.artifact import Model
 from platforms.errors import Invalid
-from platforms.local.artifact_file import artifact_path, load_model
 from platforms.ports import Margins, Rows
+from platforms.tabular.artifact_file import artifact_path, load_model
 
 _KEPT: Final = 8
 """Loaded models; a champion and a few challengers are asked for again and again."""

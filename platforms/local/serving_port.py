@@ -7,8 +7,7 @@ from pathlib import Path
 from contracts.rollout import BakeReport, CheckBake, Deployment, DeployModel
 from learning.artifact import FILE_NAME
 from platforms.errors import Conflict, NotFound, Unavailable
-from platforms.local.artifact_file import load_model
-from platforms.local.files import locked, write_contract
+from platforms.files import locked, write_contract
 from platforms.local.serving_counts import counts_since
 from platforms.local.serving_state import (
     AppliedKey,
@@ -19,6 +18,7 @@ from platforms.local.serving_state import (
     read_or_none,
     supervised,
 )
+from platforms.tabular.artifact_file import load_model
 from policies.bake import bake
 
 _REMEMBERED = 50

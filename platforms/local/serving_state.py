@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 
 from contracts.base import Contract, EndpointName, Sha256, Utc
 from platforms.errors import NotFound
-from platforms.local.files import checked_name, exhausted_on_full_disk, read_json
+from platforms.files import checked_name, exhausted_on_full_disk, read_json
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
-from platforms.local.files import TEMPORARY, fsync_folder, make_folder, platform_errors
+from platforms.files import TEMPORARY, fsync_folder, make_folder, platform_errors
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from contracts.base import Utc
 from contracts.snapshot import DataPolicy, Window
 from contracts.training import Task
 from platforms.errors import Unavailable
+from platforms.files import checked_name, platform_errors
 from platforms.local.capture import CapturedRow, read_segment, segments
 from platforms.local.capture_table import FEATURE, SCHEMA, captured_between, read_file, to_table
-from platforms.local.files import checked_name, platform_errors
 from platforms.local.labels import join_labels, last_of_each
 from platforms.ports import Served
 

@@ -20,12 +20,12 @@ import psutil
 
 from contracts.training import Challenger, ModelRef, Task, TrainChallenger
 from platforms.errors import Exhausted, PlatformError, TrainingFailed, Unavailable
-from platforms.local.files import write_contract
+from platforms.files import write_contract
 from platforms.local.job_folder import JobFolder, JobProcess, Result, take_lock, write_note
 
 if TYPE_CHECKING:
     from learning.artifact import Artifact
-    from platforms.local.fit import Trained
+    from platforms.tabular.fit import Trained
 
 _BEGAN: Final = time.monotonic()
 _WATCH_SECONDS: Final = 0.05
@@ -83,8 +83,8 @@ def _train(job: TrainChallenger, folder: JobFolder) -> None:
     """Raises: MemoryError, PlatformError."""
     import lightgbm  # late, so that the process is known and watched before the slow imports
 
-    from platforms.local.artifact_file import write_model
-    from platforms.local.fit import train
+    from platforms.tabular.artifact_file import write_model
+    from platforms.tabular.fit import train
 
     _limit_memory(job.max_memory_mb)
     try:

@@ -14,7 +14,7 @@ import psutil
 
 from contracts.training import JobPhase, JobState, TrainChallenger
 from platforms.errors import Conflict, Exhausted, NotFound, Unavailable
-from platforms.local.files import key_folder, platform_errors, write_contract
+from platforms.files import key_folder, platform_errors, write_contract
 from platforms.local.job_folder import Attempt, JobFolder, JobProcess, bump, read_if_there, take_lock, write_note
 from platforms.local.staging import staged
 from platforms.local.tagged import TAGS, Tagged

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from contracts.base import Sha256
 from platforms.errors import Corrupt, Invalid, NotFound
+from platforms.files import create_exclusive, make_folder, platform_errors, read_bytes
 from platforms.identity.folder import OWNER_ONLY
 from platforms.identity.keys import PRIVATE
 from platforms.identity.tokens import MOST_BYTES
-from platforms.local.files import create_exclusive, make_folder, platform_errors, read_bytes
 
 VAULT = "vault"
 SUFFIX = ".jwt"

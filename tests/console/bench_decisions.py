@@ -12,10 +12,10 @@ from contracts.rollout import Manifest
 from contracts.snapshot import Snapshot
 from contracts.training import Challenger, ModelCard, ModelRef, ModelStatus, Purpose, Tags, TrainChallenger
 from learning.artifact import Artifact
-from platforms.local.artifact_file import write_model
 from platforms.local.feature_store import LocalFeatureStore
-from platforms.local.fit import train
 from platforms.ports import Platform
+from platforms.tabular.artifact_file import write_model
+from platforms.tabular.fit import train
 from tests.benches import shadow_policy, snapshot_at, take_turn
 from tests.console.recorded_decisions import ENDPOINT, POLICY, platform_at, serve
 from tests.end_to_end.whole_system import DRIFT_DAY, ONBOARDED_DAY, day, hourly_rows

@@ -14,7 +14,7 @@ from console.schedules import BenchAction, BenchPlan, carry_out, planned
 from contracts.fleet import EndpointPolicy
 from contracts.ids import bench_id
 from contracts.training import Tags
-from platforms.local.files import key_folder, make_folder, write_contract
+from platforms.files import key_folder, make_folder, write_contract
 from platforms.local.tagged import TAGS, Tagged
 from runtime.settings import MAIN_QUEUE, Settings
 from tests.console.conftest import Run

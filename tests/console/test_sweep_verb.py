@@ -15,8 +15,8 @@ from contracts.audit import AuditRecord
 from contracts.ids import remediation_id
 from contracts.incident import Stage
 from contracts.training import Tags
+from platforms.files import key_folder, make_folder, write_contract
 from platforms.local.audit import LocalAudit
-from platforms.local.files import key_folder, make_folder, write_contract
 from platforms.local.tagged import TAGS, Tagged
 from tests.console.conftest import Run
 from tests.fakes import World, fake_platform

@@ -12,7 +12,7 @@ from demo.baselines import baselines
 from demo.data import LABEL_DELAY, WEEK, Hours
 from learning.artifact import Artifact, Member
 from learning.fit import parameters
-from platforms.local.artifact_file import write_model
+from platforms.tabular.artifact_file import write_model
 
 LEARNER = LearnerSettings(rounds=20)
 DATA = hours(24 * 60)

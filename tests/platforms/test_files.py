@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from contracts.audit import Anchor
 from platforms.errors import Corrupt, Exhausted, Invalid, NotFound, PlatformError, Unavailable
-from platforms.local.files import (
+from platforms.files import (
     checked_name,
     create_exclusive,
     exhausted_on_full_disk,
@@ -30,7 +30,7 @@ from tests.platforms.records_fixtures import run_python, start_python
 HOLD = """
 import sys, time
 from pathlib import Path
-from platforms.local.files import locked
+from platforms.files import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
@@ -39,7 +39,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from platforms.errors import Exhausted
-from platforms.local.files import create_exclusive, write_atomic
+from platforms.files import create_exclusive, write_atomic
 resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
 for write in (write_atomic, create_exclusive):
     try:

@@ -14,7 +14,7 @@ import pytest
 
 from contracts.inventory import Resource
 from contracts.training import Tags
-from platforms.local.files import key_folder, write_contract
+from platforms.files import key_folder, write_contract
 from platforms.local.inventory import LEFTOVER, TICKET, LocalInventory
 from platforms.local.tagged import TAGS, Tagged
 from platforms.local.vault import LocalVault

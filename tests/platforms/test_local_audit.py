@@ -9,8 +9,8 @@ import pytest
 
 from contracts.audit import Anchor
 from platforms.errors import Corrupt, Exhausted, NotFound
+from platforms.files import json_bytes
 from platforms.local.audit import LocalAudit
-from platforms.local.files import json_bytes
 from platforms.ports import AuditStore
 from tests.platforms.records_fixtures import entry, run_python
 

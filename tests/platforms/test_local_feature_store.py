@@ -11,9 +11,9 @@ import pytest
 
 from contracts.snapshot import Window
 from platforms.errors import Corrupt, Invalid, NotFound
+from platforms.files import key_folder
 from platforms.local import feature_store, feature_table
 from platforms.local.feature_store import LocalFeatureStore
-from platforms.local.files import key_folder
 from tests.platforms.data_fixtures import DATA, DAY, ROOT, at, changed, hourly, take
 
 FULL = """

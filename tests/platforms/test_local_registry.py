@@ -10,8 +10,8 @@ import pytest
 from contracts.training import ModelCard, ModelRef, ModelStatus, Recipe
 from learning.artifact import Artifact, Member
 from platforms.errors import Conflict, Corrupt, Exhausted, Invalid, NotFound
-from platforms.local.artifact_file import load_model, write_model
 from platforms.local.registry import LocalRegistry
+from platforms.tabular.artifact_file import load_model, write_model
 from tests.platforms.data_fixtures import DATA, TAGS, at
 
 

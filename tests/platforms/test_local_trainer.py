@@ -13,9 +13,9 @@ import pytest
 from contracts.snapshot import Snapshot
 from contracts.training import JobPhase, TrainChallenger
 from platforms.errors import Exhausted, Unavailable
+from platforms.files import key_folder, read_json, write_atomic
 from platforms.local import trainer as trainer_module
 from platforms.local.feature_store import LocalFeatureStore
-from platforms.local.files import key_folder, read_json, write_atomic
 from platforms.local.job_folder import Attempt, JobFolder, JobProcess
 from platforms.local.trainer import MAX_ATTEMPTS, LocalTrainer
 from tests.platforms.data_fixtures import DATA, ROOT, at, finished, hourly, job, long_job, take, trained, until
@@ -33,7 +33,7 @@ print(LocalTrainer(Path(sys.argv[1])).start(TrainChallenger.model_validate_json(
 HOG = """
 import sys
 import numpy as np
-from platforms.local import fit, train_job
+from platforms.tabular import fit, train_job
 fit.train = lambda job, say: np.empty(1 << 40, np.uint8)
 sys.exit(train_job.main([sys.argv[1]]))
 """

@@ -25,12 +25,12 @@ from contracts.snapshot import DataPolicy, Window
 from contracts.training import ModelCard, ModelRef, Recipe
 from learning.artifact import Artifact, Member
 from platforms.errors import Unavailable
-from platforms.local.artifact_file import write_model
+from platforms.files import write_contract
 from platforms.local.feature_table import FeatureTable
-from platforms.local.files import write_contract
 from platforms.local.serving_port import LocalServing
 from platforms.local.traffic import LocalTrafficLog
 from platforms.ports import Served, Serving, TrafficLog
+from platforms.tabular.artifact_file import write_model
 from tests.platforms.serving.captured import LATE, WEEK
 
 FEATURES = ("hour", "temperature")

@@ -11,11 +11,11 @@ import pytest
 
 from learning.artifact import Model
 from platforms.errors import Invalid
-from platforms.local.artifact_file import load_model
 from platforms.local.capture import CaptureWriter, read_segment, segments
 from platforms.local.predict import InService, PredictService
 from platforms.local.serving_port import LocalServing
 from platforms.local.serving_state import InstanceState
+from platforms.tabular.artifact_file import load_model
 
 
 @pytest.fixture

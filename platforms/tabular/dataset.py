@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from contracts.base import Contract, Sha256
 from contracts.training import DatasetRef
 from platforms.errors import Corrupt, NotFound
-from platforms.local.files import read_bytes, read_json
+from platforms.files import read_bytes, read_json
 
 ROWS: Final = "rows.parquet"
 SEAL: Final = "seal.json"

@@ -12,8 +12,8 @@ import numpy as np
 from contracts.base import Utc
 from contracts.coverage import Bounds
 from contracts.snapshot import DataPolicy, Window
-from platforms.local.feature_query import moment, quoted
-from platforms.local.feature_table import EVENT_TIME, LABEL_TIME
+from platforms.tabular.columns import EVENT_TIME, LABEL_TIME
+from platforms.tabular.feature_query import moment, quoted
 from policies.data_facts import ColumnDays, Counts, Tally, WindowFacts
 from policies.label_delay import LAST_STEP, RATIO, Delays
 

@@ -14,8 +14,8 @@ from learning.artifact import Member
 from learning.fit import Unfit, fit_member
 from learning.rows import Floats, LabelledRows
 from platforms.errors import TrainingFailed
-from platforms.local.dataset import doubles, matrix, read_dataset
-from platforms.local.feature_table import EVENT_TIME, LABEL_TIME
+from platforms.tabular.columns import EVENT_TIME, LABEL_TIME
+from platforms.tabular.dataset import doubles, matrix, read_dataset
 
 _SIDE_BY_SIDE: Final = 2
 _DAY: Final = "%Y-%m-%d %H:%M"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from learning.artifact import FILE_NAME, Artifact, Model, NotAModel, encoded
 from platforms.errors import Corrupt, NotFound
-from platforms.local.files import write_atomic
+from platforms.files import write_atomic
 
 
 def write_model(folder: Path, artifact: Artifact) -> tuple[Path, str]:

@@ -14,7 +14,7 @@ from contracts.base import Utc
 from contracts.snapshot import Coverage, DataPolicy, Window
 from contracts.training import Task
 from platforms.errors import Exhausted, Invalid, NotFound, Unavailable
-from platforms.local.feature_table import EVENT_TIME, ID, LABEL_TIME, RESERVED, VERSION
+from platforms.tabular.columns import EVENT_TIME, ID, LABEL_TIME, RESERVED, VERSION
 from policies.paired import LARGEST
 
 MEMORY_LIMIT: Final = "2GB"
