@@ -1,0 +1,90 @@
+"""The one way to AWS: every call passes here, is held to its rate, sent once, and its failure told in our words.
+
+Temporal tries again, botocore doesn't: two retries on top of each other multiply.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from platforms.aws.failures import refusal, unreachable
+from platforms.aws.settings import AwsSettings
+from platforms.errors import Invalid
+
+Answer = dict[str, Any]
+"""What boto3 gives: plain values, and streams."""
+
+
+class Aws:
+    """Clients of one process; safe to share between threads."""
+
+    def __init__(self, settings: AwsSettings) -> None:
+        """Raises: Invalid (boto3 isn't installed)."""
+        try:
+            import boto3
+            import botocore.config
+        except ModuleNotFoundError:
+            raise Invalid("AWS needs boto3 where this runs: install homeostat with its extra `aws`") from None
+        self.settings = settings
+        self._session = boto3.session.Session()
+        self._config = botocore.config.Config(
+            retries={"total_max_attempts": 1, "mode": "standard"}, connect_timeout=5, read_timeout=60, max_pool_connections=32
+        )
+        self._clients: dict[str, Any] = {}
+        self._next: dict[tuple[str, str], float] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def region(self) -> str:
+        """Raises: Invalid (none is configured)."""
+        found = self._session.region_name
+        if not found:
+            raise Invalid("no AWS region is configured: set AWS_REGION, or region in the profile that AWS_PROFILE names")
+        return str(found)
+
+    def call(self, service: str, operation: str, **asked: Any) -> Answer:  # noqa: ANN401 - boto3's own open parameters
+        """One API call, by boto3's names: `call("sagemaker", "describe_endpoint", EndpointName="bikes")`.
+
+        Raises:
+            NotFound, Conflict, Invalid, Exhausted, Unavailable: as platforms/aws/failures.py reads the answer.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        client = self.client(service)
+        self._wait_for_turn(service, operation)
+        try:
+            answer: Answer = getattr(client, operation)(**asked)
+        except ClientError as error:
+            raise refusal(service, operation, error.response) from None
+        except BotoCoreError as error:
+            raise unreachable(service, operation, error) from None
+        return answer
+
+    def pages(self, service: str, operation: str, **asked: Any) -> Iterator[Answer]:  # noqa: ANN401 - as above
+        """Every page of a listing. Raises: as `call`."""
+        paginator = self.client(service).get_paginator(operation)
+        tokens = paginator._input_token, paginator._output_token  # noqa: SLF001 - so that each page passes through `call`
+        inputs, outputs = ([token] if isinstance(token, str) else list(token) for token in tokens)
+        more = dict(asked)
+        while True:
+            page = self.call(service, operation, **more)
+            yield page
+            following = {name: page.get(str(found)) for name, found in zip(inputs, outputs, strict=True)}
+            if not any(following.values()):
+                return
+            more = {**asked, **{name: value for name, value in following.items() if value}}
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._session.client(service, region_name=self.region, config=self._config)
+            return self._clients[service]
+
+    def _wait_for_turn(self, service: str, operation: str) -> None:
+        """Calls of one operation are spread over time, so that a fleet does not throttle itself."""
+        with self._lock:
+            now = time.monotonic()
+            turn = max(now, self._next.get((service, operation), 0.0))
+            self._next[service, operation] = turn + 1 / self.settings.calls_per_second
+        time.sleep(turn - now)
