@@ -1,0 +1,56 @@
+"""Every AWS API call that homeostat makes: the right it needs, what it is for, and why trying it again is safe.
+
+Temporal tries steps again, and an answer can be lost after the effect. So a call may stand here only with its reason why the
+second try is the same as the first. docs/aws-calls.md is made from this table.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Retry(StrEnum):
+    """What a step does after a throttled call, a server's error, or an answer that never came."""
+
+    READ = "reads"
+    """Changes nothing: again."""
+    REPEAT = "the same again"
+    """Twice is once by what it asks for: again."""
+    ADOPT = "again, then adopt"
+    """Its name or token is made from the key: again, and what is there already is compared and taken over."""
+    CONDITION = "again under its condition"
+    """The service refuses it when it was done: again, and a refusal is read and compared."""
+    LOOK = "look, then again"
+    """Look first at what is true now, and ask only for what isn't."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation of one service."""
+
+    permissions: tuple[str, ...]
+    """IAM actions that the role needs."""
+    retry: Retry
+    used: str
+    """What for."""
+    again: str
+    """What makes the second try the same as the first: a name, a token, a condition."""
+
+
+_READS: Final = "changes nothing"
+
+CALLS: Final[dict[tuple[str, str], Call]] = {
+    ("s3", "delete_object"): Call(
+        ("s3:DeleteObject",), Retry.REPEAT, "remove what no longer counts", "what is gone already is nothing"
+    ),
+    ("s3", "get_object"): Call(("s3:GetObject",), Retry.READ, "read an object of the bucket", _READS),
+    ("s3", "head_object"): Call(("s3:GetObject", "s3:ListBucket"), Retry.READ, "see whether an object is there", _READS),
+    ("s3", "list_objects_v2"): Call(("s3:ListBucket",), Retry.READ, "list objects in order", _READS),
+    ("s3", "put_object"): Call(
+        ("s3:PutObject", "s3:PutObjectTagging", "kms:GenerateDataKey"),
+        Retry.CONDITION,
+        "write a whole object",
+        "the key is made from the idempotency key; where two could write, `IfNoneMatch` lets one, and the content is compared",
+    ),
+}
+"""By service and boto3's name of the operation."""
