@@ -21,6 +21,7 @@ from bridge.reading import MAX_BYTES, too_large
 from bridge.rejected import RejectedLog, Rejection
 from runtime.http_server import own_hosts
 from runtime.settings import Settings
+from runtime.wiring import evidence_from
 
 BODY_SECONDS = 10.0
 RETRY_AFTER_SECONDS = 5
@@ -35,7 +36,7 @@ def build_app(settings: Settings, forwarder: Forwarder) -> Starlette:
         routes=[
             Route("/alarms", intake.alarms, methods=["POST"]),
             Route("/health", intake.health, methods=["GET"]),
-            Route("/evidence/{endpoint}/{incident}/{name}", EvidenceFiles(settings.home).serve, methods=["GET"]),
+            Route("/evidence/{endpoint}/{incident}/{name}", EvidenceFiles(evidence_from(settings)).serve, methods=["GET"]),
         ],
         middleware=[
             Middleware(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from contracts.review import Notice
 from platforms.channels import Channels, Post
-from platforms.ports import DecisionVault, Platform
+from platforms.ports import DecisionVault, EvidenceStore, Platform
 from runtime.errors import Misconfigured
 from runtime.settings import Settings
 
@@ -65,13 +65,21 @@ def vault_from(settings: Settings) -> DecisionVault:
     raise Misconfigured(f"HOMEOSTAT_PLATFORM is {settings.platform!r}; this version runs on 'local' only")
 
 
+def evidence_from(settings: Settings) -> EvidenceStore:
+    """The evidence alone, for whoever serves it. Raises: Misconfigured."""
+    if settings.platform == "local":
+        from platforms.local.evidence import LocalEvidence
+
+        return LocalEvidence(settings.home, settings.bridge_url)
+    raise Misconfigured(f"HOMEOSTAT_PLATFORM is {settings.platform!r}; this version runs on 'local' only")
+
+
 def _local(settings: Settings) -> Platform:
+    from platforms.alarm_sink import BridgeAlarms
     from platforms.identity.folder import IdentityFolder
     from platforms.identity.verifier import IdentityVerifier
-    from platforms.local.alarm_sink import BridgeAlarms
     from platforms.local.audit import LocalAudit
     from platforms.local.bench_store import LocalBenchStore
-    from platforms.local.evidence import LocalEvidence
     from platforms.local.feature_store import LocalFeatureStore
     from platforms.local.inventory import LocalInventory
     from platforms.local.manifests import LocalManifests
@@ -91,7 +99,7 @@ def _local(settings: Settings) -> Platform:
         traffic=LocalTrafficLog(home),
         serving=LocalServing(home),
         manifests=LocalManifests(home),
-        evidence=LocalEvidence(home, settings.bridge_url),
+        evidence=evidence_from(settings),
         notifier=LocalNotifier(
             home, settings.ui_url, review_url=settings.review_url, channels=_channels(), signed_link=_signed_link(settings)
         ),

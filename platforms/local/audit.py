@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from contracts.audit import Anchor, AuditEntry, AuditRecord, Fault, Verification
-from platforms.errors import Conflict, Corrupt, Invalid, NotFound
+from platforms.audit_entries import entry_bytes, hold_to_key, record_of
+from platforms.errors import Corrupt, NotFound
 from platforms.files import fsync_folder, json_bytes, locked, make_folder, platform_errors, read_json, write_atomic
 from platforms.local.audit_lines import AuditLines
 from policies import audit_chain
@@ -65,7 +64,7 @@ class LocalAudit:
             Exhausted: the disk is full; nothing is appended.
             Invalid: the facts are not JSON.
         """
-        body = _body(entry)
+        body = entry_bytes(entry)
         with locked(self._lock):
             self._catch_up()
             known = self._index.keys.get(entry.key)
@@ -168,17 +167,14 @@ class LocalAudit:
             file.seek(span.offset)
             line = file.read(span.length)
         record = self._to_record(line, 0)
-        if body != _body(record.entry):
-            raise Conflict(f"audit key {key!r} stands for record {record.seq}, which says something else. Use a new key")
+        hold_to_key(key, body, record)
         return record
 
     def _to_record(self, line: bytes, number: int) -> AuditRecord:
         try:
-            link = audit_chain.read_link(line)
-            return AuditRecord(seq=link.seq, entry=AuditEntry.model_validate(link.entry), previous=link.previous, hash=link.hash)
-        except (BrokenLink, ValidationError) as error:
-            reason = str(error).partition("\n")[0]
-            raise self._corrupt(f"line {number} can't be read: {reason}") from None
+            return record_of(line)
+        except BrokenLink as broken:
+            raise self._corrupt(f"line {number} can't be read: {broken}") from None
 
     def _extend(self, entry: AuditEntry) -> AuditRecord:
         record = audit_chain.seal(entry, seq=self._index.records + 1, previous=self._index.head)
@@ -229,14 +225,6 @@ class LocalAudit:
         anchor = Anchor(records=self._index.records, head=self._index.head)
         write_atomic(self._anchor, json_bytes(anchor))
         return anchor
-
-
-def _body(entry: AuditEntry) -> bytes:
-    """The entry's canonical bytes, by which two entries are compared. Raises: Invalid."""
-    try:
-        return audit_chain.canonical(audit_chain.entry_body(entry))
-    except (ValueError, TypeError) as error:
-        raise Invalid(f"audit entry {entry.key!r}: its facts are not JSON: {str(error)[:200]}. Send only JSON values") from None
 
 
 def _write_all(handle: int, content: bytes) -> None:

@@ -27,12 +27,12 @@ from platforms.errors import Corrupt, Unavailable
 from platforms.files import fsync_folder, key_folder, read_json, write_contract
 from platforms.local.feature_table import FeatureTable
 from platforms.local.staging import staged
-from platforms.local.tagged import TAGS, Tagged
 from platforms.ports import Labels, Rows
 from platforms.tabular import feature_query as query
 from platforms.tabular.columns import EVENT_TIME, ID, LABEL_TIME
 from platforms.tabular.coverage_query import measure
 from platforms.tabular.dataset import ROWS, SEAL, Seal, doubles, matrix, read_dataset
+from platforms.tagged import TAGS, Tagged
 from policies.coverage import assessed
 
 SNAPSHOT: Final = "snapshot.json"

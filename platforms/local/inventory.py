@@ -20,8 +20,8 @@ from contracts.inventory import Removal, Resource
 from contracts.training import Tags
 from platforms.errors import Corrupt, Invalid, NotFound, PlatformError, Unavailable
 from platforms.files import TEMPORARY, fsync_folder, platform_errors, read_json
-from platforms.local.tagged import TAGS, Tagged
 from platforms.local.vault import SUFFIX, VAULT
+from platforms.tagged import TAGS, Tagged
 
 TAGGED = ("jobs", "snapshots")
 """Where each folder is temporary and carries its tags."""

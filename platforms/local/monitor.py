@@ -13,9 +13,9 @@ import yaml
 from pydantic import ValidationError
 
 from contracts.fleet import Fleet
+from platforms.alarm_post import AlarmPost
 from platforms.errors import Corrupt, Invalid, NotFound, PlatformError
 from platforms.files import read_bytes
-from platforms.local.alarm_post import AlarmPost
 from platforms.local.process_log import log_to_stderr
 from platforms.local.quality import EndpointMonitor
 from platforms.local.serving_state import stamp

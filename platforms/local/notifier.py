@@ -6,48 +6,24 @@ Each channel has a mark of its own under `told/`, written as soon as the other s
 isn't sent to it again, whatever became of the others. No address with its secrets in it is ever written.
 """
 
-import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
-from contracts.base import Contract, Utc
-from contracts.notices import NoticeKind
 from contracts.review import Notice
 from platforms.channels import Channels
 from platforms.errors import PlatformError
 from platforms.files import create_exclusive, json_bytes, key_mark, locked, platform_errors, write_atomic
 from platforms.message import message
-from platforms.notice_text import as_console, as_markdown, links
+from platforms.notice_text import as_console, as_markdown
+from platforms.notices import SentNotice, SignedLink, ToldChannel, WaysIn, tell_console
 
 log = structlog.get_logger("notifier")
 
 _LOCKS = 2
 """Hex digits of a mark that pick its lock: 256 locks, however many notices there are."""
 _LOCK_PATIENCE = 1.0
-
-SignedLink = Callable[[str, Notice], str]
-"""The review page's address for one person and one notice, signed; it opens the review and decides nothing."""
-
-
-class SentNotice(Contract):
-    """The mark of a sent notice."""
-
-    notice: Notice
-    sent: Utc
-    console: bool
-    """False where the console could not be written; the page was."""
-
-
-class ToldChannel(Contract):
-    """The mark of a channel that has acknowledged."""
-
-    key: str
-    kind: NoticeKind
-    channel: str
-    at: Utc
 
 
 class LocalNotifier:
@@ -62,11 +38,8 @@ class LocalNotifier:
         signed_link: SignedLink | None = None,
     ) -> None:
         self._outbox = home / "outbox"
-        self._ui_url = ui_url
-        self._namespace = namespace
-        self._review_url = review_url
+        self._ways = WaysIn(ui_url, review_url, namespace, signed_link)
         self._channels = channels or Channels({})
-        self._signed_link = signed_link
         self._unmarked: set[str] = set()
 
     def send(self, notice: Notice) -> bool:
@@ -86,7 +59,7 @@ class LocalNotifier:
             with platform_errors(told):
                 if told.exists() or mark in self._unmarked:
                     return False
-            self._channels.post(notice.channels[channel].url, message(notice, self._links(notice, channel)))
+            self._channels.post(notice.channels[channel].url, message(notice, self._ways.of(notice, channel)))
             self._mark(told, ToldChannel(key=notice.key, kind=notice.kind, channel=channel, at=datetime.now(UTC)))
             return True
 
@@ -98,32 +71,14 @@ class LocalNotifier:
             self._unmarked.add(told.stem)
             log.warning("told_without_a_mark", channel=mark.channel, notice=mark.key, reason=str(error))
 
-    def _links(self, notice: Notice, channel: str) -> dict[str, str]:
-        """A channel that reaches one person alone gets that person's link."""
-        found = links(notice, self._ui_url, self._namespace, self._review_url)
-        person = notice.personal.get(channel)
-        if person and notice.evidence and notice.deadline and self._signed_link is not None:
-            found[f"Decide as {person}"] = self._signed_link(person, notice)
-        return found
-
     def _deliver(self, notice: Notice, mark: str) -> bool:
         now = datetime.now(UTC)
         page = self._find(mark, "md") or self._outbox / f"{now:%Y%m%dT%H%M%S.%fZ}-{mark}.md"
-        found = links(notice, self._ui_url, self._namespace, self._review_url)
+        found = self._ways.of(notice)
         write_atomic(page, as_markdown(notice, found).encode())
-        told = _tell(as_console(notice, found))
+        told = tell_console(as_console(notice, found))
         return create_exclusive(page.with_suffix(".json"), json_bytes(SentNotice(notice=notice, sent=now, console=told)))
 
     def _find(self, mark: str, suffix: str) -> Path | None:
         with platform_errors(self._outbox):
             return next(self._outbox.glob(f"*-{mark}.{suffix}"), None)
-
-
-def _tell(text: str) -> bool:
-    """Whether the console took the text. It may be closed; the outbox is what counts."""
-    try:
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        return False
-    return True

@@ -16,9 +16,9 @@ from contracts.fleet import EndpointPolicy
 from contracts.monitor import QualityReport
 from contracts.snapshot import DataPolicy, Window
 from contracts.training import ModelCard
+from platforms.alarm_post import AlarmPost
 from platforms.errors import NotFound
 from platforms.files import locked, read_json
-from platforms.local.alarm_post import AlarmPost
 from platforms.local.feature_table import FeatureTable
 from platforms.local.quality_log import MonitorState, QualityLog
 from platforms.local.traffic import LocalTrafficLog

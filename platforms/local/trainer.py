@@ -17,8 +17,8 @@ from platforms.errors import Conflict, Exhausted, NotFound, Unavailable
 from platforms.files import key_folder, platform_errors, write_contract
 from platforms.local.job_folder import Attempt, JobFolder, JobProcess, bump, read_if_there, take_lock, write_note
 from platforms.local.staging import staged
-from platforms.local.tagged import TAGS, Tagged
 from platforms.locks import lock_held
+from platforms.tagged import TAGS, Tagged
 
 MAX_ATTEMPTS: Final = 5
 """How often a job that dies without a word is started again."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from bridge.evidence import EvidenceFiles
+from platforms.local.evidence import LocalEvidence
 
 
 @pytest.fixture
@@ -88,4 +89,4 @@ async def test_without_an_evidence_folder_there_is_just_nothing(http: httpx.Asyn
 )
 def test_no_name_reaches_anything(tmp_path: Path, names: list[str]) -> None:
     scope = {"type": "http", "path_params": dict(zip(("endpoint", "incident", "name"), names, strict=True))}
-    assert EvidenceFiles(tmp_path).serve(Request(scope)).status_code == 404
+    assert EvidenceFiles(LocalEvidence(tmp_path, "")).serve(Request(scope)).status_code == 404

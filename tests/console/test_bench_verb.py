@@ -15,7 +15,7 @@ from contracts.fleet import EndpointPolicy
 from contracts.ids import bench_id
 from contracts.training import Tags
 from platforms.files import key_folder, make_folder, write_contract
-from platforms.local.tagged import TAGS, Tagged
+from platforms.tagged import TAGS, Tagged
 from runtime.settings import MAIN_QUEUE, Settings
 from tests.console.conftest import Run
 from tests.console.test_apply_verb import POLICY, working

@@ -17,7 +17,7 @@ from contracts.incident import Stage
 from contracts.training import Tags
 from platforms.files import key_folder, make_folder, write_contract
 from platforms.local.audit import LocalAudit
-from platforms.local.tagged import TAGS, Tagged
+from platforms.tagged import TAGS, Tagged
 from tests.console.conftest import Run
 from tests.fakes import World, fake_platform
 from tests.stories import a_policy, running_loop, until

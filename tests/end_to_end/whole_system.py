@@ -24,8 +24,8 @@ from contracts.ids import lifecycle_id
 from contracts.incident import LifecycleStatus, RemediationStatus
 from contracts.review import Notice
 from platforms.local.feature_store import LocalFeatureStore
-from platforms.local.notifier import SentNotice
 from platforms.local.serving_port import LocalServing
+from platforms.notices import SentNotice
 from platforms.ports import Platform
 from runtime.client import DATA_CONVERTER
 from runtime.local_run import LocalRun, on_embedded_server

@@ -16,8 +16,8 @@ from contracts.inventory import Resource
 from contracts.training import Tags
 from platforms.files import key_folder, write_contract
 from platforms.local.inventory import LEFTOVER, TICKET, LocalInventory
-from platforms.local.tagged import TAGS, Tagged
 from platforms.local.vault import LocalVault
+from platforms.tagged import TAGS, Tagged
 from tests.platforms.records_fixtures import INCIDENT
 
 AT = datetime(2012, 3, 4, tzinfo=UTC)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from contracts.notices import NoticeKind
 from contracts.review import Default, Notice
 from platforms.errors import Exhausted, Invalid
-from platforms.local.notifier import LocalNotifier, SentNotice
+from platforms.local.notifier import LocalNotifier
 from platforms.notice_text import as_console, as_markdown, escaped, links, visible
+from platforms.notices import SentNotice
 from platforms.ports import Notifier
 from tests.platforms.records_fixtures import BASE_URL, INCIDENT, PLATFORMS, UI_URL, notice, run_python, start_python
 

@@ -18,9 +18,9 @@ import yaml
 
 from contracts.alarm import Alarm, AlarmKind
 from contracts.training import ModelCard
+from platforms.alarm_post import AlarmPost
 from platforms.errors import Invalid, Unavailable
 from platforms.files import read_json
-from platforms.local.alarm_post import AlarmPost
 from platforms.local.monitor import Monitor, read_fleet
 from platforms.local.quality_log import QualityLog
 from tests.platforms.serving.alarm_receiver import Bridge

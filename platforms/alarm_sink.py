@@ -1,7 +1,7 @@
 """The loop's own alarms take the way of every other: over HTTP to the bridge."""
 
 from contracts.alarm import Alarm
-from platforms.local.alarm_post import AlarmPost
+from platforms.alarm_post import AlarmPost
 
 
 class BridgeAlarms:
