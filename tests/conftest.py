@@ -19,6 +19,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from tests.servers import embedded_server
 
+pytest_plugins = ["tests.aws.fixtures"]
+
 hypothesis_settings.register_profile(
     "homeostat", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )

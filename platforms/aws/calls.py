@@ -19,7 +19,7 @@ Answer = dict[str, Any]
 class Aws:
     """Clients of one process; safe to share between threads."""
 
-    def __init__(self, settings: AwsSettings) -> None:
+    def __init__(self, settings: AwsSettings, session: Any = None) -> None:  # noqa: ANN401 - a boto3 session
         """Raises: Invalid (boto3 isn't installed)."""
         try:
             import boto3
@@ -27,7 +27,7 @@ class Aws:
         except ModuleNotFoundError:
             raise Invalid("AWS needs boto3 where this runs: install homeostat with its extra `aws`") from None
         self.settings = settings
-        self._session = boto3.session.Session()
+        self._session = session or boto3.session.Session()
         self._config = botocore.config.Config(
             retries={"total_max_attempts": 1, "mode": "standard"}, connect_timeout=5, read_timeout=60, max_pool_connections=32
         )
@@ -50,6 +50,7 @@ class Aws:
             NotFound, Conflict, Invalid, Exhausted, Unavailable: as platforms/aws/failures.py reads the answer.
         """
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         client = self.client(service)
         self._wait_for_turn(service, operation)
@@ -57,20 +58,19 @@ class Aws:
             answer: Answer = getattr(client, operation)(**asked)
         except ClientError as error:
             raise refusal(service, operation, error.response) from None
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError) as error:
             raise unreachable(service, operation, error) from None
         return answer
 
     def pages(self, service: str, operation: str, **asked: Any) -> Iterator[Answer]:  # noqa: ANN401 - as above
         """Every page of a listing. Raises: as `call`."""
         paginator = self.client(service).get_paginator(operation)
-        tokens = paginator._input_token, paginator._output_token  # noqa: SLF001 - so that each page passes through `call`
-        inputs, outputs = ([token] if isinstance(token, str) else list(token) for token in tokens)
+        tokens = dict(zip(paginator._input_token, paginator._output_token, strict=True))  # noqa: SLF001 - each page is a `call`
         more = dict(asked)
         while True:
             page = self.call(service, operation, **more)
             yield page
-            following = {name: page.get(str(found)) for name, found in zip(inputs, outputs, strict=True)}
+            following = {name: found.search(page) for name, found in tokens.items()}
             if not any(following.values()):
                 return
             more = {**asked, **{name: value for name, value in following.items() if value}}

@@ -1,0 +1,64 @@
+"""One simulator for a test session; each test has a bucket and a prefix of its own in it."""
+
+import os
+from collections.abc import Iterator
+from functools import cache
+from secrets import token_hex
+
+import boto3
+import pytest
+
+from platforms.aws.calls import Aws
+from platforms.aws.objects import Objects
+from platforms.aws.settings import AwsSettings
+from tests.aws.simulator import Simulator
+
+ROLE = "arn:aws:iam::123456789012:role/homeostat-training"
+IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/homeostat:1"
+SPEED = 120.0
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    simulator = Simulator.start(tmp_path_factory.mktemp("simulator"), SPEED)
+    yield simulator
+    simulator.stop()
+
+
+@cache
+def _session(url: str) -> boto3.session.Session:
+    """Its service models are read once, which is most of what a client costs; `url` keeps simulators apart."""
+    return boto3.session.Session()
+
+
+@pytest.fixture
+def aws(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """An account with nothing armed, a fresh bucket and a fresh prefix."""
+    for name, value in simulator.environment.items():
+        monkeypatch.setenv(name, value)
+    made = new_account()
+    yield made
+    simulator.reset()
+
+
+def new_account(**other: object) -> Aws:
+    """In the simulator that the environment points to."""
+    mark = token_hex(4)
+    given = {
+        "bucket": f"bucket-{mark}",
+        "prefix": f"t-{mark}",
+        "endpoint_prefix": f"t-{mark}-",
+        "role": ROLE,
+        "image": IMAGE,
+        "poll_seconds": 0.05,
+        "calls_per_second": 1000.0,
+    }
+    aws = Aws(AwsSettings.model_validate(given | other), _session(os.environ["AWS_ENDPOINT_URL"]))
+    aws.client("s3").create_bucket(Bucket=aws.settings.bucket, CreateBucketConfiguration={"LocationConstraint": aws.region})
+    aws.client("s3").put_bucket_versioning(Bucket=aws.settings.bucket, VersioningConfiguration={"Status": "Enabled"})
+    return aws
+
+
+@pytest.fixture
+def objects(aws: Aws) -> Objects:
+    return Objects(aws)

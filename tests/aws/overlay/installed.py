@@ -1,0 +1,10 @@
+"""Every overlay, in the order in which it is installed."""
+
+from collections.abc import Callable
+
+from tests.aws.world import World
+
+INSTALL: list[Callable[[World], None]] = []
+
+PASSED = {"s3", "sqs", "sns", "events", "iam", "kms", "sts", "cloudformation", "glue", "logs"}
+"""Services that moto simulates well enough: what no overlay answers goes to it. Of all others only overlays answer."""
