@@ -14,13 +14,12 @@ from platforms.ports import Platform
 from policies import watch
 from policies.paired import labelled
 
-POLL_SECONDS = 1.0
+_BEAT_SECONDS = 4.0
 
 
 class BakeActivities:
-    def __init__(self, platform: Platform, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._poll = poll_seconds
 
     @activity.defn
     async def bake(self, request: BakeChampion) -> BakeReport:
@@ -40,7 +39,7 @@ class BakeActivities:
             left = (end - datetime.now(UTC)).total_seconds()
             if not report.healthy or left <= 0:
                 return report
-            await asyncio.sleep(min(self._poll, left))
+            await _pause(min(self._platform.pace.pause(self._platform.pace.bake_poll), left), check)
 
     @activity.defn
     @translated
@@ -74,3 +73,11 @@ class BakeActivities:
             task=request.data.task,
             complete=known >= request.until + request.data.label_delay,
         )
+
+
+async def _pause(seconds: float, check: CheckBake) -> None:
+    """Wait for the next look; a heartbeat between, for looks far apart."""
+    while seconds > 0:
+        activity.heartbeat(check.since.isoformat())
+        await asyncio.sleep(min(seconds, _BEAT_SECONDS))
+        seconds -= _BEAT_SECONDS

@@ -1,6 +1,10 @@
 """What a promotion, a recalibration and a rollback have in common: deploy, and see every instance answer with the model."""
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -9,28 +13,27 @@ from contracts.rollout import Deployment, DeployModel, Manifest, Promotion
 from contracts.training import ModelRef, ModelStatus
 from platforms.ports import Platform
 
-LAND_SECONDS = 120.0
-"""How long instances may take to answer with another model before the step fails and is tried again."""
+_BEAT_SECONDS = 4.0
 
 
 class Landing:
-    def __init__(self, platform: Platform, land_seconds: float, poll_seconds: float) -> None:
+    def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._land_seconds = land_seconds
-        self._poll = poll_seconds
+        self._pace = platform.pace
 
     def land(self, request: DeployModel) -> Deployment:
         """Deploy and wait until every instance answers with the model."""
-        deployment = self._platform.serving.deploy(request)
-        deadline = time.monotonic() + self._land_seconds
-        while not _settled(deployment, request):
-            if time.monotonic() > deadline:
-                raise ApplicationError(f"{_said(deployment)} after {self._land_seconds:.0f} s", type="Unavailable")
-            activity.heartbeat(deployment.ready)
-            time.sleep(self._poll)
-            deployment = self._platform.serving.describe(request.model.endpoint)
+        with _beating():
+            deployment = self._platform.serving.deploy(request)
+            deadline = time.monotonic() + self._pace.land_seconds
+            while not _settled(deployment, request):
+                if time.monotonic() > deadline:
+                    raise ApplicationError(f"{_said(deployment)} after {self._pace.land_seconds:.0f} s", type="Unavailable")
+                activity.heartbeat(deployment.ready)
+                _sleep(self._pace.pause(self._pace.land_poll))
+                deployment = self._platform.serving.describe(request.model.endpoint)
         if deployment.failure is not None and not deployment.landed:
-            raise ApplicationError(f"instances refuse the model: {deployment.failure}", type="Corrupt", non_retryable=True)
+            raise ApplicationError(f"the model is not in service: {deployment.failure}", type="Corrupt", non_retryable=True)
         return deployment
 
     def finish(self, manifest: Manifest) -> Promotion:
@@ -44,6 +47,31 @@ def lineage_after(before: Manifest) -> tuple[str, ...]:
     """Of several shifts of one model in a row only the last is kept, so that they don't crowd out the former champions."""
     former = before.lineage[1:] if before.recalibration else before.lineage
     return (before.champion.digest, *former)[:20]
+
+
+@contextmanager
+def _beating() -> Iterator[None]:
+    """Calls to a platform far away, and the pauses between them, may each outlast the heartbeat's time-out."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(_BEAT_SECONDS):
+            activity.heartbeat()
+
+    beater = threading.Thread(target=copy_context().run, args=(beat,), name="heartbeat", daemon=True)
+    beater.start()
+    try:
+        yield
+    finally:
+        done.set()
+        beater.join()
+
+
+def _sleep(seconds: float) -> None:
+    """In slices: a cancelled step is told so between two instructions, not within one long sleep."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, 1.0))
 
 
 def _settled(deployment: Deployment, request: DeployModel) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from temporalio import activity
 
 from activities.failures import translated
-from activities.landing import LAND_SECONDS, Landing, lineage_after
+from activities.landing import Landing, lineage_after
 from contracts.rollout import Deployment, DeployModel, Manifest, PromoteChallenger, Promotion, RollBack
 from contracts.training import ModelCard, ModelRef, ModelStatus
 from platforms.errors import Conflict, NotFound
@@ -13,9 +13,9 @@ from platforms.ports import Platform
 
 
 class PromotionActivities:
-    def __init__(self, platform: Platform, land_seconds: float = LAND_SECONDS, poll_seconds: float = 0.1) -> None:
+    def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._landing = Landing(platform, land_seconds, poll_seconds)
+        self._landing = Landing(platform)
 
     @activity.defn
     @translated
@@ -47,7 +47,7 @@ class PromotionActivities:
             self._settle(now)
             return now
         target = _target(now, request)
-        self._landing.land(DeployModel(key=request.key, model=target, serving=request.serving))
+        self._landing.land(DeployModel(key=request.key, model=target, serving=request.serving, urgent=True))
         written = self._platform.manifests.write(_backward(now, target, request))
         self._settle(written, bad=now.champion)
         return written
@@ -65,7 +65,7 @@ class PromotionActivities:
         manifest = self._platform.manifests.read(request.endpoint)
         if manifest is None:
             return None
-        return self._landing.land(DeployModel(key=request.key, model=manifest.champion, serving=request.serving))
+        return self._landing.land(DeployModel(key=request.key, model=manifest.champion, serving=request.serving, urgent=True))
 
 
 def _expect(before: Manifest | None, request: PromoteChallenger) -> None:

@@ -3,7 +3,7 @@
 from temporalio import activity
 
 from activities.failures import translated
-from activities.landing import LAND_SECONDS, Landing, lineage_after
+from activities.landing import Landing, lineage_after
 from activities.promotion import PromotionActivities
 from contracts.rollout import Deployment, DeployModel, Manifest, Promotion, RecalibrateChampion, RollBack, UndoRecalibration
 from contracts.training import ModelRef
@@ -12,10 +12,10 @@ from platforms.ports import Platform
 
 
 class RecalibrationActivities:
-    def __init__(self, platform: Platform, land_seconds: float = LAND_SECONDS, poll_seconds: float = 0.1) -> None:
+    def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._landing = Landing(platform, land_seconds, poll_seconds)
-        self._promotion = PromotionActivities(platform, land_seconds, poll_seconds)
+        self._landing = Landing(platform)
+        self._promotion = PromotionActivities(platform)
 
     @activity.defn
     @translated

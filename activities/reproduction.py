@@ -27,7 +27,6 @@ from platforms.ports import Platform
 from platforms.versions import library_versions
 
 Say = Callable[[str], None]
-_POLL_SECONDS = 0.1
 _OLDER = "the record was made by a release that did not keep it"
 _SET_BY_THE_GATE = frozenset({"report_uri"})
 _WEEKS = ("verdict", "sentence", "reasons")
@@ -181,7 +180,7 @@ class _Again:
         """Raises: TrainingFailed, Unavailable."""
         state = self.platform.trainer.describe(key)
         while state.phase is JobPhase.RUNNING:
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(self.platform.pace.pause(self.platform.pace.training_poll))
             state = self.platform.trainer.describe(key)
         if state.challenger is None:
             raise TrainingFailed(state.failure or f"the job to {purpose.value} was stopped from outside")

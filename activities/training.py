@@ -10,13 +10,13 @@ from contracts.training import Challenger, JobPhase, JobState, TrainChallenger
 from platforms.errors import PlatformError, TrainingFailed
 from platforms.ports import Platform
 
-POLL_SECONDS = 0.25
+_BEAT_SECONDS = 4.0
 
 
 class TrainingActivities:
-    def __init__(self, platform: Platform, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, platform: Platform) -> None:
         self._trainer = platform.trainer
-        self._poll = poll_seconds
+        self._pace = platform.pace
 
     @activity.defn
     async def train_challenger(self, job: TrainChallenger) -> Challenger:
@@ -33,10 +33,17 @@ class TrainingActivities:
     async def _follow(self, job: TrainChallenger) -> Challenger:
         state = await asyncio.to_thread(self._trainer.start, job)
         while state.phase is JobPhase.RUNNING:
-            activity.heartbeat(state.progress)
-            await asyncio.sleep(self._poll)
+            await self._pause(state.progress)
             state = await asyncio.to_thread(self._trainer.describe, job.key)
         return _finished(state)
+
+    async def _pause(self, progress: str) -> None:
+        """Until the next look; a heartbeat between, for looks far apart."""
+        seconds = self._pace.pause(self._pace.training_poll)
+        while seconds > 0:
+            activity.heartbeat(progress)
+            await asyncio.sleep(min(seconds, _BEAT_SECONDS))
+            seconds -= _BEAT_SECONDS
 
 
 def _finished(state: JobState) -> Challenger:

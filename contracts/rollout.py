@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from contracts.base import Contract, Declared, Duration, EndpointName, Sha256, Utc
 from contracts.snapshot import DataPolicy
+from contracts.traffic_shift import ShiftKind, TrafficShift
 from contracts.training import Challenger, ModelRef, Recipe
 
 
@@ -34,6 +35,16 @@ class ServingPolicy(Declared):
     """Score from which the answer is 1; from costs, never tuned."""
     costs: Costs | None = None
     """The other way to declare the threshold: false_positive / (false_positive + false_negative)."""
+    instance_type: str = Field(default="ml.m5.large", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
+    """Of the instances on AWS."""
+    shift: TrafficShift = Field(default_factory=TrafficShift)
+    """How traffic moves to another model, on AWS."""
+
+    @model_validator(mode="after")
+    def _enough_to_divide(self) -> "ServingPolicy":
+        if self.shift.kind is not ShiftKind.ALL_AT_ONCE and self.instances == 1:
+            raise ValueError(f"a {self.shift.kind.value} shift needs at least 2 instances: a step is at most half of the fleet")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -90,6 +101,8 @@ class DeployModel(Contract):
     key: str
     model: ModelRef
     serving: ServingPolicy
+    urgent: bool = False
+    """Going back: all traffic at once, and no alarm may stop it."""
 
 
 class Deployment(Contract):
@@ -104,7 +117,9 @@ class Deployment(Contract):
     digests: dict[str, int] = Field(default_factory=dict)
     """Instances per digest."""
     failure: str | None = None
-    """Why instances could not load the wanted model."""
+    """Why the wanted model is not in service: instances could not load it, or the platform went back by itself."""
+    notes: tuple[str, ...] = ()
+    """What people should know of this deployment, such as an alarm that could not guard it."""
 
     @property
     def landed(self) -> bool:

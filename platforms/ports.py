@@ -5,7 +5,7 @@ idempotent under it. All of them raise only `platforms.errors`.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +20,7 @@ from contracts.rollout import BakeReport, CheckBake, Deployment, DeployModel, Ma
 from contracts.shadow import BenchState
 from contracts.snapshot import Coverage, DataPolicy, Snapshot, TakeSnapshot, Window
 from contracts.training import Challenger, DatasetRef, JobState, ModelCard, ModelRef, ModelStatus, Tags, TrainChallenger
+from platforms.pace import Pace
 from platforms.tables import Labels as Labels
 from platforms.tables import Margins as Margins
 from platforms.tables import Rows as Rows
@@ -120,7 +121,7 @@ class Serving(Protocol):
     def deploy(self, request: DeployModel) -> Deployment:
         """Ask for the model on every instance; returns at once, `describe` tells when it has landed.
 
-        Raises: Corrupt (wrong digest), NotFound, Exhausted.
+        Raises: Corrupt (wrong digest), NotFound, Exhausted, Unavailable (another deployment has to end first).
         """
         ...
 
@@ -181,8 +182,7 @@ class BenchStore(Protocol):
         ...
 
     def write(self, state: BenchState) -> BenchState:
-        """Write `state.revision`, which must be the present one plus 1; the same key again returns what it wrote, as long as
-        that revision is kept.
+        """Write `state.revision`, the present one plus 1; the same key again returns what it wrote, while that is kept.
 
         Raises: Conflict (another revision came between), Exhausted.
         """
@@ -297,3 +297,4 @@ class Platform:
     alarms: AlarmSink
     vault: DecisionVault
     identity: DecisionVerifier
+    pace: Pace = field(default_factory=Pace)

@@ -31,6 +31,7 @@ from contracts.training import (
     TrainChallenger,
 )
 from platforms.errors import Conflict, NotFound
+from platforms.pace import Pace
 from platforms.ports import Labels, Margins, Platform, Rows, Served
 
 AS_OF = datetime(2024, 6, 1, tzinfo=UTC)
@@ -567,4 +568,5 @@ def fake_platform(world: World, **replaced: Any) -> Platform:
         "vault": FakeVault(world),
         "identity": FakeVerifier(world),
     }
-    return Platform(**{**ports, **replaced})
+    pace = Pace(land_seconds=5.0, land_poll=0.01, training_poll=0.01, bake_poll=0.01)
+    return Platform(**{**ports, "pace": pace, **replaced})

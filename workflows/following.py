@@ -55,7 +55,10 @@ async def _serve_manifest(endpoint: str, incident: OpenIncident, policy: Endpoin
     )
     try:
         deployment = await workflow.execute_activity_method(
-            PromotionActivities.restore_serving, request, summary="serve what the manifest names", **options.URGENT
+            PromotionActivities.restore_serving,
+            request,
+            summary="serve what the manifest names",
+            **options.urgent(policy.serving.shift.timeout),
         )
     except ActivityError as failed:
         return f"What serves now may not be what the manifest names: {sentences.cause(failed)}."

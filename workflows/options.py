@@ -94,23 +94,31 @@ INPUTS = Options(start_to_close_timeout=timedelta(minutes=1), schedule_to_close_
 CANCEL_PATIENCE = timedelta(minutes=10)
 """How long a rollback waits for the open incident to close before it goes ahead."""
 
-ROLLOUT = Options(
-    start_to_close_timeout=timedelta(minutes=30),
-    schedule_to_close_timeout=timedelta(hours=1),
-    heartbeat_timeout=timedelta(seconds=30),
-    retry_policy=_PATIENT,
-    cancellation_type=_WAIT,
-)
-"""Putting a model into service: patient, since a person may have approved it."""
+_AROUND_A_DEPLOYMENT = timedelta(minutes=15)
+"""For what goes before and after the deployment itself, which ends within the policy's `serving.shift.timeout`."""
 
-URGENT = Options(
-    start_to_close_timeout=timedelta(minutes=30),
-    schedule_to_close_timeout=timedelta(hours=1),
-    heartbeat_timeout=timedelta(seconds=15),
-    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)),
-    cancellation_type=ActivityCancellationType.ABANDON,
-)
-"""Going back: tried hard, then a person is paged."""
+
+def rollout(deployment: timedelta) -> Options:
+    """Putting a model into service: patient, since a person may have approved it."""
+    return Options(
+        start_to_close_timeout=deployment + _AROUND_A_DEPLOYMENT,
+        schedule_to_close_timeout=deployment + 2 * _AROUND_A_DEPLOYMENT,
+        heartbeat_timeout=timedelta(seconds=30),
+        retry_policy=_PATIENT,
+        cancellation_type=_WAIT,
+    )
+
+
+def urgent(deployment: timedelta) -> Options:
+    """Going back: tried hard, then a person is paged. A deployment that runs has to end first, so there is time for that."""
+    return Options(
+        start_to_close_timeout=deployment + _AROUND_A_DEPLOYMENT,
+        schedule_to_close_timeout=deployment + 2 * _AROUND_A_DEPLOYMENT,
+        heartbeat_timeout=timedelta(seconds=15),
+        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)),
+        cancellation_type=ActivityCancellationType.ABANDON,
+    )
+
 
 CLEANUP = Options(
     start_to_close_timeout=timedelta(minutes=5),

@@ -55,7 +55,10 @@ class Recalibrating:
             serving=self._request.policy.serving,
         )
         return await workflow.execute_activity_method(
-            RecalibrationActivities.recalibrate_champion, request, summary="another shift into service", **options.ROLLOUT
+            RecalibrationActivities.recalibrate_champion,
+            request,
+            summary="another shift into service",
+            **options.rollout(request.serving.shift.timeout),
         )
 
     def _recalibrated(self, done: Promotion, wanted: Shift) -> IncidentReport:
@@ -74,7 +77,10 @@ class Recalibrating:
             serving=self._request.policy.serving,
         )
         await workflow.execute_activity_method(
-            RecalibrationActivities.undo_recalibration, request, summary="the champion of before serves", **options.URGENT
+            RecalibrationActivities.undo_recalibration,
+            request,
+            summary="the champion of before serves",
+            **options.urgent(request.serving.shift.timeout),
         )
 
     @property

@@ -47,7 +47,10 @@ class Rollback:
             reason=start.reason,
         )
         return await workflow.execute_activity_method(
-            PromotionActivities.roll_back, request, summary=start.reason[:200], **options.URGENT
+            PromotionActivities.roll_back,
+            request,
+            summary=start.reason[:200],
+            **options.urgent(start.policy.serving.shift.timeout),
         )
 
     async def _record(self, start: StartRollback, report: RollbackReport) -> None:

@@ -203,7 +203,10 @@ class Steps:
             features=self._policy.data.features,
         )
         return await workflow.execute_activity_method(
-            PromotionActivities.promote_challenger, request, summary="into service", **options.ROLLOUT
+            PromotionActivities.promote_challenger,
+            request,
+            summary="into service",
+            **options.rollout(request.serving.shift.timeout),
         )
 
     async def bake(self, promotion: Promotion) -> BakeReport:
@@ -240,14 +243,17 @@ class Steps:
     async def roll_back(self, bad: str, reason: str) -> Manifest:
         request = self._back(bad=bad, reason=reason, key=self.key("rollback"))
         return await workflow.execute_activity_method(
-            PromotionActivities.roll_back, request, summary="roll back", **options.URGENT
+            PromotionActivities.roll_back, request, summary="roll back", **options.urgent(request.serving.shift.timeout)
         )
 
     async def restore(self) -> Deployment | None:
         """After a promotion that broke off: what the manifest names serves again. None where it names nothing yet."""
         request = self._back(bad=None, reason="promotion broke off", key=self.key("restore"))
         return await workflow.execute_activity_method(
-            PromotionActivities.restore_serving, request, summary="serve what the manifest names", **options.URGENT
+            PromotionActivities.restore_serving,
+            request,
+            summary="serve what the manifest names",
+            **options.urgent(request.serving.shift.timeout),
         )
 
     def _back(self, *, bad: str | None, reason: str, key: str) -> RollBack:

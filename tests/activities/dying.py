@@ -33,7 +33,8 @@ class Death:
         return guarded
 
     def on(self, platform: Platform) -> Platform:
-        return replace(platform, **{f.name: _Port(self, f.name, getattr(platform, f.name)) for f in fields(platform)})
+        ports = [f.name for f in fields(platform) if f.name != "pace"]
+        return replace(platform, **{name: _Port(self, name, getattr(platform, name)) for name in ports})
 
 
 class _Port:

@@ -32,7 +32,7 @@ async def _bake(world: World, request: BakeChampion, began: datetime | None = No
     if began is not None:
         environment.info = dataclasses.replace(environment.info, heartbeat_details=[began.isoformat()])
     environment.on_heartbeat = lambda *details: beats.append(details[0])
-    bake = BakeActivities(fake_platform(world), poll_seconds=0.01).bake
+    bake = BakeActivities(fake_platform(world)).bake
     async with asyncio.timeout(SECONDS):
         return await environment.run(bake, request), beats
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.promotion import PromotionActivities
 from contracts.rollout import Deployment, DeployModel, PromoteChallenger, RollBack, ServingPolicy
 from contracts.training import Challenger, ModelRef, ModelStatus, Purpose, Recipe
+from platforms.pace import Pace
 from platforms.ports import Platform
 from tests.activities.dying import Death, Killed
 from tests.fakes import AS_OF, FakeServing, World, digest, fake_platform
@@ -20,10 +20,9 @@ SERVING = ServingPolicy()
 Step = Callable[[PromotionActivities], Any]
 
 
-def run(platform: Platform, step: Step, land_seconds: float = 5) -> Any:
+def run(platform: Platform, step: Step) -> Any:
     """One attempt, as a worker makes it."""
-    activities = PromotionActivities(platform, land_seconds=land_seconds, poll_seconds=0.01)
-    return ActivityEnvironment().run(step, activities)
+    return ActivityEnvironment().run(step, PromotionActivities(platform))
 
 
 def a_world() -> tuple[World, ModelRef, ModelRef]:
@@ -198,13 +197,13 @@ def test_the_manifest_is_written_only_once_every_instance_answers_with_the_model
 @pytest.mark.parametrize(
     ("how", "kind", "words"),
     [
-        ({"failure": "digest differs"}, "Corrupt", "instances refuse the model: digest differs"),
+        ({"failure": "digest differs"}, "Corrupt", "the model is not in service: digest differs"),
         ({"looks": 10**6}, "Unavailable", "0 of 2 instances of bikes answer"),
     ],
 )
 def test_a_model_that_does_not_land_changes_no_manifest(how: dict[str, Any], kind: str, words: str) -> None:
     world, _, second = a_world()
     with pytest.raises(ApplicationError, match=words) as seen:
-        run(_landing(world, **how), promote(), land_seconds=timedelta(milliseconds=50).total_seconds())
+        run(replace(_landing(world, **how), pace=Pace(land_seconds=0.05, land_poll=0.01)), promote())
     assert seen.value.type == kind
     assert world.manifests[-1].champion == second

@@ -24,7 +24,7 @@ LATER = AS_OF + timedelta(days=7)
 
 def run(platform: Platform, step: Step) -> Any:
     """One attempt, as a worker makes it."""
-    return ActivityEnvironment().run(step, RecalibrationActivities(platform, land_seconds=5, poll_seconds=0.01))
+    return ActivityEnvironment().run(step, RecalibrationActivities(platform))
 
 
 def recalibrate(shift: float = 0.25, champion: str = digest("second"), key: str = KEY) -> Step:

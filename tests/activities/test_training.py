@@ -32,7 +32,7 @@ def a_job(key: str = "train/1") -> TrainChallenger:
 
 
 def _activity(world: World) -> TrainingActivities:
-    return TrainingActivities(fake_platform(world), poll_seconds=0.01)
+    return TrainingActivities(fake_platform(world))
 
 
 async def _train(world: World, environment: ActivityEnvironment | None = None) -> Challenger:
