@@ -11,25 +11,20 @@ import resource
 import sys
 import threading
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import psutil
 
-from contracts.training import Challenger, ModelRef, Task, TrainChallenger
-from platforms.errors import Exhausted, PlatformError, TrainingFailed, Unavailable
+from contracts.training import TrainChallenger
+from platforms.errors import Exhausted, PlatformError, Unavailable
 from platforms.files import write_contract
 from platforms.local.job_folder import JobFolder, JobProcess, Result, take_lock, write_note
-
-if TYPE_CHECKING:
-    from learning.artifact import Artifact
-    from platforms.tabular.fit import Trained
+from platforms.tabular.limits import lift_memory_limit, limit_memory, too_much_memory
 
 _BEGAN: Final = time.monotonic()
 _WATCH_SECONDS: Final = 0.05
-_MEMORY_SLACK_MB: Final = 256
 _CPU_GRACE: Final = 60
 """Seconds of processor time beyond the limit after which the kernel ends a process whose watch has failed."""
 
@@ -71,8 +66,8 @@ def _run(job: TrainChallenger, folder: JobFolder) -> None:
     try:
         _train(job, folder)
     except MemoryError:
-        _lift_memory_limit()
-        folder.fail(_too_much(job))
+        lift_memory_limit()
+        folder.fail(too_much_memory(job))
     except (Exhausted, Unavailable):
         raise
     except PlatformError as error:
@@ -85,52 +80,18 @@ def _train(job: TrainChallenger, folder: JobFolder) -> None:
 
     from platforms.tabular.artifact_file import write_model
     from platforms.tabular.fit import train
+    from platforms.tabular.outcome import artifact_of, challenger_of, note_of, refused
 
-    _limit_memory(job.max_memory_mb)
+    limit_memory(job.max_memory_mb)
     try:
         trained = train(job, partial(write_note, folder.progress))
     except lightgbm.basic.LightGBMError as error:
-        if "bad_alloc" in str(error):
-            raise MemoryError from error
-        raise TrainingFailed(f"LightGBM refuses the data or the settings: {str(error).splitlines()[0]}") from error
-    artifact = _artifact(job, trained)
+        raise refused(error) from error
+    artifact = artifact_of(job, trained)
     path, digest = write_model(folder.path, artifact)
-    note = "; ".join([f"{len(trained.members)} of {len(job.recipe.blended)} members trained", *trained.skipped])
-    write_contract(folder.result, Result(challenger=_challenger(job, trained, artifact, path=path, digest=digest), note=note))
-
-
-def _artifact(job: TrainChallenger, trained: "Trained") -> "Artifact":
-    from learning.artifact import Artifact  # late, as above
-
-    return Artifact(
-        features=job.features,
-        task=job.task,
-        classes=job.classes if job.task is Task.MULTICLASS else (),
-        threshold=job.threshold if job.task is Task.BINARY else None,
-        shift=job.shift or (0.0,) * (len(job.classes) if job.task is Task.MULTICLASS else 1),
-        members=trained.members,
-    )
-
-
-def _challenger(job: TrainChallenger, trained: "Trained", artifact: "Artifact", *, path: Path, digest: str) -> Challenger:
     seconds = time.monotonic() - _BEGAN
-    return Challenger(
-        model=ModelRef(endpoint=job.endpoint, digest=digest),
-        artifact_uri=str(path),
-        purpose=job.purpose,
-        trained_through=job.end,
-        rows=trained.rows,
-        positives=trained.positives,
-        base_rate=trained.positives / trained.rows,
-        seconds=seconds,
-        cost_usd=seconds / 3600 * job.price_per_hour,
-        dataset_sha256=job.dataset.sha256,
-        task=artifact.task,
-        classes=artifact.classes,
-        threshold=artifact.threshold,
-        baseline=trained.baseline,
-        shift=job.shift,
-    )
+    made = challenger_of(job, trained, artifact, digest=digest, uri=str(path), seconds=seconds)
+    write_contract(folder.result, Result(challenger=made, note=note_of(job, trained)))
 
 
 def _limit_time(job: TrainChallenger, folder: JobFolder) -> None:
@@ -138,24 +99,6 @@ def _limit_time(job: TrainChallenger, folder: JobFolder) -> None:
     seconds = job.max_runtime.total_seconds()
     resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + _CPU_GRACE, int(seconds) + 2 * _CPU_GRACE))
     threading.Thread(target=_watch, args=(job, folder, time.monotonic() + seconds), daemon=True).start()
-
-
-def _limit_memory(megabytes: int) -> None:
-    """Let one huge allocation fail at once; the watch ends whatever grows past its limit step by step.
-
-    Well above that limit, since LightGBM crashes without a word where a small allocation fails. Set after the imports, which
-    don't survive it cleanly either.
-    """
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    with suppress(ValueError, OSError):  # a system without this limit still has the watch
-        resource.setrlimit(resource.RLIMIT_DATA, ((megabytes + megabytes // 4 + _MEMORY_SLACK_MB) << 20, most))
-
-
-def _lift_memory_limit() -> None:
-    """Leave room to write down what happened."""
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    with suppress(ValueError, OSError):  # as above
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def _watch(job: TrainChallenger, folder: JobFolder, deadline: float) -> None:
@@ -166,14 +109,10 @@ def _watch(job: TrainChallenger, folder: JobFolder, deadline: float) -> None:
         if time.monotonic() > deadline:
             reason = f"training took longer than {job.max_runtime}: raise max_runtime, or shorten the horizons"
         elif me.memory_info().rss > job.max_memory_mb << 20:
-            reason = _too_much(job)
-    _lift_memory_limit()
+            reason = too_much_memory(job)
+    lift_memory_limit()
     folder.fail(reason)
     os._exit(1)
-
-
-def _too_much(job: TrainChallenger) -> str:
-    return f"training needed more than {job.max_memory_mb} MB of memory: raise max_memory_mb, or shorten the horizons"
 
 
 if __name__ == "__main__":

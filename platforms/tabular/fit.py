@@ -1,6 +1,6 @@
 """Fit a challenger's members on the rows of a frozen dataset: the same bytes for the same rows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -35,7 +35,11 @@ class Trained:
     """A sentence for each member that could not be trained."""
 
 
-def train(job: TrainChallenger, say: Callable[[str], None]) -> Trained:
+Kept = MutableMapping[str, str]
+"""Members that an interrupted run of the same job had fitted already, by name; those that are fitted now are added."""
+
+
+def train(job: TrainChallenger, say: Callable[[str], None], kept: Kept | None = None) -> Trained:
     """Train every member of the recipe that has rows to learn from.
 
     Raises:
@@ -43,7 +47,7 @@ def train(job: TrainChallenger, say: Callable[[str], None]) -> Trained:
         TrainingFailed: no member can be trained, with the reasons.
     """
     rows = _labelled(job)
-    texts, unfit = _fitted(rows, job, say)
+    texts, unfit = _fitted(rows, job, say, {} if kept is None else kept)
     skipped = [f"{member.name} skipped: {reason} {_span(member, job)}" for member, reason in unfit.items()]
     if not texts:
         raise TrainingFailed(f"nothing to train on: {'; '.join(skipped)}")
@@ -64,17 +68,21 @@ def _baseline(label: Floats, job: TrainChallenger) -> tuple[float, ...]:
 
 
 def _fitted(
-    rows: LabelledRows, job: TrainChallenger, say: Callable[[str], None]
+    rows: LabelledRows, job: TrainChallenger, say: Callable[[str], None], kept: Kept
 ) -> tuple[dict[MemberRecipe, str], dict[MemberRecipe, Unfit]]:
     """The members' trees, and why others have none, in the recipe's order; two are fitted side by side, boosts after the rest."""
     found: dict[MemberRecipe, str | Unfit] = {}
 
     def attempt(member: MemberRecipe) -> str | Unfit:
+        if member.name in kept:
+            return kept[member.name]
         say(f"training member {member.name} on {len(rows.within(member.horizon, job.end))} rows")
         try:
-            return _fit(member, rows, job, {done: text for done, text in found.items() if isinstance(text, str)})
+            text = _fit(member, rows, job, {done: text for done, text in found.items() if isinstance(text, str)})
         except Unfit as reason:
             return reason
+        kept[member.name] = text
+        return text
 
     for boosted in (False, True):
         wave = [member for member in job.recipe.blended if (member.boost is not None) is boosted]
