@@ -15,6 +15,7 @@ import botocore.config
 
 from tests.aws.calls import Call, Logged
 from tests.aws.faults import Faults
+from tests.aws.nursery import Nursery
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 INTERNAL = "x-sim-internal"
@@ -30,6 +31,7 @@ class World:
         self.speed = speed
         self.url = ""
         self.faults = Faults()
+        self.nursery = Nursery(home)
         self.calls: deque[Logged] = deque(maxlen=200_000)
         self.operations: dict[tuple[str, str], Operation] = {}
         self.passed: set[str] = set()
@@ -122,6 +124,7 @@ class World:
 
     def end(self) -> None:
         self._ended.set()
+        self.nursery.end()
         for child in self._children:
             if child.poll() is None:
                 child.kill()
