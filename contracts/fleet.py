@@ -8,6 +8,7 @@ from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from contracts.base import Declared, Duration, EndpointName
 from contracts.bench import BenchPolicy, Judging, shadow_recipe
+from contracts.compute import Compute
 from contracts.evaluation import GatePolicy
 from contracts.monitor import MonitorPolicy
 from contracts.notices import Channel
@@ -39,6 +40,10 @@ class IntakePolicy(Declared):
     """... and how many can be saved up. Beyond it a person is asked."""
 
 
+_LONG_WITHOUT_CHECKPOINTS = timedelta(hours=1)
+"""As long SageMaker itself allows a spot job of its built-in algorithms that keep no checkpoints."""
+
+
 class TrainingPolicy(Declared):
     """How challengers are made and what they may cost."""
 
@@ -49,6 +54,25 @@ class TrainingPolicy(Declared):
     max_memory_mb: int = Field(default=4096, ge=256)
     price_per_hour: float = Field(default=0.0, ge=0)
     """Dollars per machine hour, for the record."""
+    compute: Compute = Field(default_factory=Compute)
+
+    @property
+    def longest(self) -> timedelta:
+        """How long a job may take with its waiting for a machine."""
+        return self.compute.longest_wait(self.max_runtime)
+
+    @model_validator(mode="after")
+    def _spot_jobs_can_go_on(self) -> "TrainingPolicy":
+        """A long job that loses its machine would begin anew each time."""
+        spot, wait = self.compute.spot, self.compute.max_wait
+        if spot and self.max_runtime > _LONG_WITHOUT_CHECKPOINTS and not self.compute.checkpoints:
+            raise ValueError(
+                f"compute.spot with a max_runtime of {self.max_runtime} and no checkpoints: an interrupted job would lose all it "
+                "did. Say checkpoints: true, or shorten max_runtime to an hour, or leave spot out"
+            )
+        if wait is not None and wait < self.max_runtime:
+            raise ValueError(f"compute.max_wait ({wait}) must not be shorter than max_runtime ({self.max_runtime})")
+        return self
 
     @model_validator(mode="before")
     @classmethod

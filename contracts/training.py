@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from contracts.base import Contract, Declared, Duration, EndpointName, Horizon, Sha256, Utc
+from contracts.compute import Compute
 
 
 class Task(StrEnum):
@@ -156,6 +157,7 @@ class TrainChallenger(Contract):
     max_runtime: Duration
     max_memory_mb: int = Field(ge=64)
     price_per_hour: float = 0.0
+    compute: Compute = Field(default_factory=Compute)
 
 
 class ModelRef(Contract):

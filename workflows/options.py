@@ -140,10 +140,10 @@ _LAST = 5
 
 
 def training(*, main_queue: str, max_runtime: timedelta, severity: Severity, team: str) -> Options:
-    """Training queues for its slots as long as it takes: no time-out counts the queue."""
+    """Training queues for its slots as long as it takes: no time-out counts the queue. Machines take minutes to come and go."""
     return Options(
         task_queue=training_queue(main_queue),
-        start_to_close_timeout=max_runtime + timedelta(minutes=2),
+        start_to_close_timeout=max_runtime + timedelta(minutes=30),
         heartbeat_timeout=timedelta(seconds=20),
         retry_policy=RetryPolicy(
             initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1), maximum_attempts=4

@@ -127,11 +127,12 @@ class Steps:
             max_runtime=training.max_runtime,
             max_memory_mb=training.max_memory_mb,
             price_per_hour=training.price_per_hour,
+            compute=training.compute,
         )
         self.keep(f"train-{purpose.value}", job, apart={"dataset"})
         how = options.training(
             main_queue=workflow.info().task_queue,
-            max_runtime=training.max_runtime,
+            max_runtime=training.longest,
             severity=self._request.severity,
             team=self._policy.team,
         )

@@ -112,10 +112,9 @@ class TurnSteps:
             max_runtime=training.max_runtime,
             max_memory_mb=training.max_memory_mb,
             price_per_hour=training.price_per_hour,
+            compute=training.compute,
         )
-        how = options.bench_training(
-            main_queue=workflow.info().task_queue, max_runtime=training.max_runtime, team=self._policy.team
-        )
+        how = options.bench_training(main_queue=workflow.info().task_queue, max_runtime=training.longest, team=self._policy.team)
         return await workflow.execute_activity_method(
             TrainingActivities.train_challenger, job, summary=f"fit all members as of {snapshot.as_of:%Y-%m-%d}", **how
         )

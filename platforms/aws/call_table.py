@@ -52,5 +52,18 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
         "write a whole object",
         "the key is made from the idempotency key; where two could write, `IfNoneMatch` lets one, and the content is compared",
     ),
+    ("sagemaker", "create_training_job"): Call(
+        ("sagemaker:CreateTrainingJob", "sagemaker:AddTags", "iam:PassRole"),
+        Retry.ADOPT,
+        "train a challenger",
+        "the name is made from the key and the attempt; one that is there is described, and taken over if it is this key's",
+    ),
+    ("sagemaker", "describe_training_job"): Call(("sagemaker:DescribeTrainingJob",), Retry.READ, "follow a training job", _READS),
+    ("sagemaker", "stop_training_job"): Call(
+        ("sagemaker:StopTrainingJob",),
+        Retry.LOOK,
+        "stop a job that nobody wants any more",
+        "only one that is in progress is asked to stop; a refusal is looked at again",
+    ),
 }
 """By service and boto3's name of the operation."""
