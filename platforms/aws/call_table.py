@@ -44,10 +44,13 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
         ("s3:DeleteObject",), Retry.REPEAT, "remove what no longer counts", "what is gone already is nothing"
     ),
     ("s3", "get_object"): Call(("s3:GetObject",), Retry.READ, "read an object of the bucket", _READS),
+    ("s3", "get_object_lock_configuration"): Call(
+        ("s3:GetBucketObjectLockConfiguration",), Retry.READ, "see whether audit records can be retained", _READS
+    ),
     ("s3", "head_object"): Call(("s3:GetObject", "s3:ListBucket"), Retry.READ, "see whether an object is there", _READS),
     ("s3", "list_objects_v2"): Call(("s3:ListBucket",), Retry.READ, "list objects in order", _READS),
     ("s3", "put_object"): Call(
-        ("s3:PutObject", "s3:PutObjectTagging", "kms:GenerateDataKey"),
+        ("s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectRetention", "kms:GenerateDataKey"),
         Retry.CONDITION,
         "write a whole object",
         "the key is made from the idempotency key; where two could write, `IfNoneMatch` lets one, and the content is compared",

@@ -1,5 +1,7 @@
 """Where on AWS this homeostat lives. Region, credentials and service addresses are botocore's own: `AWS_*`, profiles, roles."""
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -24,6 +26,12 @@ class AwsSettings(BaseSettings):
     """URI of the container image for training, scoring and serving; empty: asked of the sagemaker SDK for the region."""
     scoring_instance: str = "ml.m5.xlarge"
     """Instance type of batch transform."""
+    audit_retention_days: int = Field(default=2557, ge=0)
+    """How long audit records are retained, where the bucket has object lock; 0 leaves that to the bucket."""
+    audit_lock: Literal["GOVERNANCE", "COMPLIANCE"] = "GOVERNANCE"
+    """Whether somebody with the right to may still end the retention."""
+    feature_group_prefix: str = Field(default="", pattern=r"^[a-zA-Z0-9-]{0,40}$")
+    """Stands before a feature group's name where it is called otherwise than the endpoint's table."""
     athena_workgroup: str = "primary"
     athena_database: str = "sagemaker_featurestore"
     athena_price_per_tb: float = Field(default=5.0, ge=0)

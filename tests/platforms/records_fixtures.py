@@ -13,11 +13,20 @@ from contracts.notices import NoticeKind
 from contracts.review import Default, Notice
 from contracts.rollout import Manifest
 from contracts.training import ModelRef
+from platforms.aws.audit import AwsAudit
+from platforms.aws.evidence import AwsEvidence
+from platforms.aws.manifests import AwsManifests
+from platforms.aws.notifier import AwsNotifier
+from platforms.aws.objects import Objects
+from platforms.aws.vault import AwsVault
 from platforms.local.audit import LocalAudit
 from platforms.local.evidence import LocalEvidence
 from platforms.local.manifests import LocalManifests
 from platforms.local.notifier import LocalNotifier
-from platforms.ports import AuditStore, EvidenceStore, ManifestStore, Notifier
+from platforms.local.vault import LocalVault
+from platforms.notices import WaysIn
+from platforms.ports import AuditStore, DecisionVault, EvidenceStore, ManifestStore, Notifier
+from tests.aws.places import account_at
 
 ROOT = Path(__file__).parents[2]
 AT = datetime(2012, 3, 4, 12, tzinfo=UTC)
@@ -32,6 +41,7 @@ class Records:
     evidence: EvidenceStore
     notifier: Notifier
     audit: AuditStore
+    vault: DecisionVault
 
 
 def local_records(home: Path) -> Records:
@@ -40,10 +50,23 @@ def local_records(home: Path) -> Records:
         evidence=LocalEvidence(home, BASE_URL),
         notifier=LocalNotifier(home, UI_URL),
         audit=LocalAudit(home, home / "anchors"),
+        vault=LocalVault(home),
     )
 
 
-PLATFORMS: dict[str, Callable[[Path], Records]] = {"local": local_records}
+def aws_records(place: Path) -> Records:
+    aws = account_at(place)
+    objects = Objects(aws)
+    return Records(
+        manifests=AwsManifests(objects),
+        evidence=AwsEvidence(objects, BASE_URL),
+        notifier=AwsNotifier(objects, WaysIn(UI_URL)),
+        audit=AwsAudit(aws, objects),
+        vault=AwsVault(objects),
+    )
+
+
+PLATFORMS: dict[str, Callable[[Path], Records]] = {"local": local_records, "aws": aws_records}
 """Each opens the ports anew over what lies at the place given, as a second process would."""
 
 

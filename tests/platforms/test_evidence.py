@@ -9,7 +9,7 @@ import pytest
 from platforms.errors import Conflict, Invalid, NotFound
 from platforms.local.evidence import LocalEvidence
 from platforms.ports import EvidenceStore
-from tests.platforms.records_fixtures import BASE_URL, INCIDENT, PLATFORMS, run_python
+from tests.platforms.records_fixtures import BASE_URL, INCIDENT, Records, run_python
 
 FULL = """
 import resource, sys
@@ -24,10 +24,10 @@ except Exhausted as error:
 """
 
 
-@pytest.fixture(params=sorted(PLATFORMS))
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], EvidenceStore]:
+@pytest.fixture
+def opened(records: Callable[[], Records]) -> Callable[[], EvidenceStore]:
     """Opens the store as another process would."""
-    return lambda: PLATFORMS[request.param](tmp_path).evidence
+    return lambda: records().evidence
 
 
 @pytest.fixture
@@ -66,10 +66,13 @@ def test_what_was_never_written_is_not_found(store: EvidenceStore) -> None:
         store.read(uri.replace("a.json", "b.json"))
 
 
-def test_the_link_is_where_the_bridge_serves_the_file(tmp_path: Path) -> None:
-    store = LocalEvidence(tmp_path, BASE_URL + "/")
+def test_the_link_is_where_the_bridge_serves_the_file(store: EvidenceStore) -> None:
     uri = store.write("bikes", INCIDENT, "report.html", b"1")
     assert store.link(uri) == f"{BASE_URL}/evidence/bikes/{INCIDENT}/report.html"
+
+
+def test_a_file_lies_where_its_names_say(tmp_path: Path) -> None:
+    LocalEvidence(tmp_path, BASE_URL).write("bikes", INCIDENT, "report.html", b"1")
     assert (tmp_path / "evidence" / "bikes" / INCIDENT / "report.html").read_bytes() == b"1"
 
 
@@ -86,8 +89,7 @@ def test_a_name_that_could_leave_the_folder_is_refused(tmp_path: Path, bad: str)
     "uri",
     ["", "file:///etc/passwd", "evidence://a/../b", "evidence://a/b/../../c", "evidence://a/b/c\n", "evidence://a/b/.tmp-1"],
 )
-def test_a_uri_that_is_none_of_ours_is_refused(tmp_path: Path, uri: str) -> None:
-    store = LocalEvidence(tmp_path, BASE_URL)
+def test_a_uri_that_is_none_of_ours_is_refused(store: EvidenceStore, uri: str) -> None:
     for use in (store.read, store.link):
         with pytest.raises(Invalid):
             use(uri)
@@ -98,8 +100,7 @@ def test_a_full_disk_is_exhausted_and_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "evidence" / "bikes" / "i").iterdir()) == []
 
 
-def test_what_is_kept_of_an_incident_is_listed_and_read_by_name(tmp_path: Path) -> None:
-    store = LocalEvidence(tmp_path, BASE_URL)
+def test_what_is_kept_of_an_incident_is_listed_and_read_by_name(store: EvidenceStore) -> None:
     assert list(store.names("bikes", INCIDENT)) == []
     for name in ("report.html", "judgement.json"):
         store.write("bikes", INCIDENT, name, name.encode())

@@ -13,7 +13,7 @@ from platforms.errors import Conflict, Corrupt, Invalid
 from platforms.local import manifests as local_manifests
 from platforms.local.manifests import LocalManifests
 from platforms.ports import ManifestStore
-from tests.platforms.records_fixtures import PLATFORMS, manifest, run_python
+from tests.platforms.records_fixtures import Records, manifest, run_python
 
 FULL = """
 import resource, sys
@@ -29,10 +29,10 @@ except Exhausted as error:
 """
 
 
-@pytest.fixture(params=sorted(PLATFORMS))
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], ManifestStore]:
+@pytest.fixture
+def opened(records: Callable[[], Records]) -> Callable[[], ManifestStore]:
     """Opens the store as another process would."""
-    return lambda: PLATFORMS[request.param](tmp_path).manifests
+    return lambda: records().manifests
 
 
 @pytest.fixture
@@ -167,7 +167,6 @@ def test_a_lost_revision_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../bikes", "", "a/b", ".", "bikes\n"])
-def test_a_hostile_endpoint_name_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_hostile_endpoint_name_is_refused(store: ManifestStore, name: str) -> None:
     with pytest.raises(Invalid, match="endpoint"):
-        LocalManifests(tmp_path / "home").read(name)
-    assert not (tmp_path / "home").exists()
+        store.read(name)

@@ -19,7 +19,7 @@ from platforms.local.notifier import LocalNotifier
 from platforms.notice_text import as_console, as_markdown, escaped, links, visible
 from platforms.notices import SentNotice
 from platforms.ports import Notifier
-from tests.platforms.records_fixtures import BASE_URL, INCIDENT, PLATFORMS, UI_URL, notice, run_python, start_python
+from tests.platforms.records_fixtures import BASE_URL, INCIDENT, UI_URL, Records, notice, run_python, start_python
 
 SEND = """
 import sys
@@ -44,10 +44,10 @@ except Exhausted as error:
 """
 
 
-@pytest.fixture(params=sorted(PLATFORMS))
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Notifier]:
+@pytest.fixture
+def opened(records: Callable[[], Records]) -> Callable[[], Notifier]:
     """Opens the notifier as another process would."""
-    return lambda: PLATFORMS[request.param](tmp_path).notifier
+    return lambda: records().notifier
 
 
 def outbox(home: Path, suffix: str) -> list[Path]:

@@ -1,5 +1,6 @@
 """Keys and tickets on disk: for their owner alone, written once, and whatever was altered is seen."""
 
+from collections.abc import Callable
 from pathlib import Path
 from stat import S_IMODE
 
@@ -10,6 +11,8 @@ from platforms.identity.folder import IdentityFolder
 from platforms.identity.keys import make_key, public_key, read_key, too_open
 from platforms.identity.tokens import MOST_BYTES
 from platforms.local.vault import LocalVault
+from platforms.ports import DecisionVault
+from tests.platforms.records_fixtures import Records
 from tests.platforms.signatures import a_key, a_request, claims_for, later, signed
 
 
@@ -17,11 +20,20 @@ def mode(path: Path) -> int:
     return S_IMODE(path.stat().st_mode)
 
 
-def test_a_kept_token_is_read_back_by_its_ticket_and_nobody_else_may_read_it(tmp_path: Path) -> None:
-    vault, token = LocalVault(tmp_path), signed(a_key(), claims_for(a_request()))
+@pytest.fixture
+def vault(records: Callable[[], Records]) -> DecisionVault:
+    return records().vault
+
+
+def test_a_kept_token_is_read_back_by_its_ticket(vault: DecisionVault) -> None:
+    token = signed(a_key(), claims_for(a_request()))
     ticket = vault.keep(token)
     assert vault.keep(token) == ticket
     assert vault.read(ticket) == token
+
+
+def test_a_kept_token_is_for_its_owner_alone(tmp_path: Path) -> None:
+    LocalVault(tmp_path).keep("a.b.c")
     (path,) = (tmp_path / "vault").iterdir()
     assert (mode(path), mode(path.parent)) == (0o600, 0o700)
 
@@ -38,16 +50,15 @@ def test_an_altered_token_is_never_read_nor_kept_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ticket", ["0" * 64, "", "../identity/page", "0" * 63, "\0"])
-def test_what_is_no_ticket_names_nothing(tmp_path: Path, ticket: str) -> None:
+def test_what_is_no_ticket_names_nothing(vault: DecisionVault, ticket: str) -> None:
     with pytest.raises(NotFound):
-        LocalVault(tmp_path).read(ticket)
+        vault.read(ticket)
 
 
 @pytest.mark.parametrize("token", ["", "x" * (MOST_BYTES + 1)])
-def test_what_can_be_no_token_is_not_kept(tmp_path: Path, token: str) -> None:
+def test_what_can_be_no_token_is_not_kept(vault: DecisionVault, token: str) -> None:
     with pytest.raises(Invalid):
-        LocalVault(tmp_path).keep(token)
-    assert not (tmp_path / "vault").exists()
+        vault.keep(token)
 
 
 def test_a_new_key_is_private_and_never_overwritten(tmp_path: Path) -> None:

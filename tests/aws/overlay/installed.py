@@ -1,11 +1,14 @@
-"""Every overlay, in the order in which it is installed."""
+"""Every overlay: the modules of this folder that have `install`, in the order of their names."""
 
+import importlib
+import pkgutil
 from collections.abc import Callable
 
-from tests.aws.overlay import training_jobs
+from tests.aws import overlay
 from tests.aws.world import World
 
-INSTALL: list[Callable[[World], None]] = [training_jobs.install]
+_MODULES = [importlib.import_module(f"{overlay.__name__}.{found.name}") for found in pkgutil.iter_modules(overlay.__path__)]
+INSTALL: list[Callable[[World], None]] = [module.install for module in _MODULES if hasattr(module, "install")]
 
 PASSED = {"s3", "sqs", "sns", "events", "iam", "kms", "sts", "cloudformation", "glue", "logs"}
 """Services that moto simulates well enough: what no overlay answers goes to it. Of all others only overlays answer."""
