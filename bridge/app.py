@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+from dataclasses import dataclass
 
 import structlog
 from starlette.applications import Starlette
@@ -12,30 +13,43 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bridge.answers import Result, Told, failure, reply, results
+from bridge.answers import failure, reply, results
 from bridge.evidence import EvidenceFiles
 from bridge.formats import items_from
-from bridge.forward import Forwarder, TemporalDown, UnknownEndpoint
-from bridge.items import HEAD, BodyError, Ended, Ignored, Item, Refused, Understood
+from bridge.forward import TemporalDown
+from bridge.items import HEAD, BodyError
 from bridge.reading import MAX_BYTES, too_large
 from bridge.rejected import RejectedLog, Rejection
+from bridge.sqs import Consumers
+from bridge.taking import Taking, rejections
+from platforms.errors import PlatformError
 from runtime.http_server import own_hosts
 from runtime.settings import Settings
 from runtime.wiring import evidence_from
 
 BODY_SECONDS = 10.0
 RETRY_AFTER_SECONDS = 5
-_UNKNOWN = "is looked after here; name it in the fleet file and run `python starter.py apply fleet.yaml`"
 
 log = structlog.get_logger(__name__)
 
 
-def build_app(settings: Settings, forwarder: Forwarder) -> Starlette:
-    intake = Intake(settings, forwarder)
+@dataclass(frozen=True)
+class Bridge:
+    """What the page is the face of."""
+
+    taking: Taking
+    consumers: Consumers | None = None
+    takes_posts: bool = True
+
+
+def build_app(settings: Settings, bridge: Bridge) -> Starlette:
+    intake = Intake(settings, bridge)
+    posts = [Route("/alarms", intake.alarms, methods=["POST"])] if bridge.takes_posts else []
     return Starlette(
         routes=[
-            Route("/alarms", intake.alarms, methods=["POST"]),
+            *posts,
             Route("/health", intake.health, methods=["GET"]),
+            Route("/metrics", intake.metrics, methods=["GET"]),
             Route("/evidence/{endpoint}/{incident}/{name}", EvidenceFiles(evidence_from(settings)).serve, methods=["GET"]),
         ],
         middleware=[
@@ -50,9 +64,10 @@ def build_app(settings: Settings, forwarder: Forwarder) -> Starlette:
 class Intake:
     """Takes bodies of alarms: all are judged, each is forwarded or refused with its reason, none vanishes."""
 
-    def __init__(self, settings: Settings, forwarder: Forwarder) -> None:
+    def __init__(self, settings: Settings, bridge: Bridge) -> None:
         self._token = settings.bridge_token
-        self._forwarder = forwarder
+        self._taking = bridge.taking
+        self._consumers = bridge.consumers
         self._rejected = RejectedLog(settings.home)
 
     async def alarms(self, request: Request) -> Response:
@@ -60,48 +75,38 @@ class Intake:
             log.warning("alarm_unauthorized", sender=_sender(request))
             return failure(401, "send the bridge's token: Authorization: Bearer TOKEN", {"www-authenticate": "Bearer"})
         body = b""
+        sender, content = _sender(request), request.headers.get("content-type", "")[:200]
         try:
             body = await _body(request)
-            items = items_from(request.headers, body)
+            items = items_from(request.headers, body, self._taking.routes())
         except BodyError as error:
             head = (error.received or body)[:HEAD].decode("utf-8", "replace")
-            await self._rejected.append([_rejection(request, error.reason, head)])
+            await self._rejected.append([Rejection(error.reason, head, sender, content)])
             return failure(error.status, error.reason)
         try:
-            told = [await self._take(index, item, request.headers.get("traceparent")) for index, item in enumerate(items)]
+            told = await self._taking.take(items, source="http", traceparent=request.headers.get("traceparent"))
         except TemporalDown as error:
             log.warning("temporal_down", reason=str(error))
             remedy = f"Temporal did not take the alarms ({error}); nothing is acknowledged, send the whole body again"
             return failure(503, remedy, {"retry-after": str(RETRY_AFTER_SECONDS)})
-        await self._rejected.append(_rejections(request, items, told))
+        except PlatformError as error:
+            log.warning("report_not_read", reason=str(error))
+            return failure(503, f"{error}; nothing is acknowledged, send the whole body again")
+        await self._rejected.append(rejections(items, told, sender=sender, content_type=content))
         return results(told)
 
     async def health(self, request: Request) -> Response:  # noqa: ARG002 - a route's signature
-        if await self._forwarder.healthy():
-            return reply(200, {"status": "ok", "temporal": "serving"})
-        return reply(
-            503,
-            {
-                "status": "degraded",
-                "temporal": "unreachable",
-                "remedy": "start Temporal with `make up`; alarms get 503 until then",
-            },
-        )
+        queue = {"queue": await self._consumers.state()} if self._consumers else {}
+        if not await self._taking.forwarder.healthy():
+            remedy = "start Temporal with `make up`; alarms get 503 until then"
+            return reply(503, {"status": "degraded", "temporal": "unreachable", "remedy": remedy, **queue})
+        if queue and queue["queue"]["status"] == "unreachable":
+            remedy = "check the queue's address, the credentials and the rights of the bridge's role"
+            return reply(503, {"status": "degraded", "temporal": "serving", "remedy": remedy, **queue})
+        return reply(200, {"status": "ok", "temporal": "serving", **queue})
 
-    async def _take(self, index: int, item: Item, traceparent: str | None) -> Told:
-        if isinstance(item, Refused):
-            return Told(index, Result.REFUSED, reason=item.reason)
-        if isinstance(item, Ignored):
-            return Told(index, Result.IGNORED, item.id, item.endpoint, item.reason)
-        ended = isinstance(item, Ended)
-        told = item.cleared if isinstance(item, Ended) else item.alarm
-        try:
-            await (
-                self._forwarder.clear(item.cleared) if isinstance(item, Ended) else self._forwarder.send(item.alarm, traceparent)
-            )
-        except UnknownEndpoint:
-            return Told(index, Result.UNKNOWN_ENDPOINT, told.id, told.endpoint, f"no endpoint {told.endpoint!r} {_UNKNOWN}")
-        return Told(index, Result.CLEARED if ended else Result.ACCEPTED, told.id, told.endpoint)
+    async def metrics(self, request: Request) -> Response:  # noqa: ARG002 - a route's signature
+        return Response(self._taking.counters.text(), media_type="text/plain; version=0.0.4")
 
     def _allowed(self, request: Request) -> bool:
         if self._token is None:
@@ -127,27 +132,13 @@ async def _body(request: Request) -> bytes:
     return bytes(received)
 
 
-def _rejections(request: Request, items: list[Item], told: list[Told]) -> list[Rejection]:
-    kept = []
-    for item, one in zip(items, told, strict=True):
-        if isinstance(item, Refused):
-            kept.append(_rejection(request, item.reason, item.head))
-        elif one.result is Result.UNKNOWN_ENDPOINT and isinstance(item, Understood):
-            kept.append(_rejection(request, one.reason, item.alarm.model_dump_json()[:HEAD]))
-    return kept
-
-
-def _rejection(request: Request, reason: str, head: str) -> Rejection:
-    return Rejection(reason, head, _sender(request), request.headers.get("content-type", "")[:200])
-
-
 def _sender(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
 async def _http_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler's signature
     assert isinstance(error, HTTPException)
-    remedy = "; there is POST /alarms, GET /health, GET /evidence/ENDPOINT/INCIDENT/FILE"
+    remedy = "; there is POST /alarms, GET /health, GET /metrics, GET /evidence/ENDPOINT/INCIDENT/FILE"
     return failure(error.status_code, f"{error.detail}{remedy}", error.headers)
 
 

@@ -14,6 +14,7 @@ from bridge.cloudwatch import alarm_from_cloudwatch, is_cloudwatch
 from bridge.items import BodyError, Item, Refused
 from bridge.own import alarm_from, bounded_id, kind_of
 from bridge.reading import Json, head, read_json
+from bridge.routing import NO_ROUTES, Routes
 
 _REQUIRED: Final = ("specversion", "id", "source", "type")
 _NAMES: Final = {"as_of": "time (or data.as_of)", "endpoint": "data.endpoint", "kind": "data.kind"}
@@ -27,7 +28,7 @@ def is_binary(headers: Mapping[str, str]) -> bool:
     return "ce-specversion" in headers
 
 
-def alarm_from_event(raw: Json) -> Item:
+def alarm_from_event(raw: Json, routes: Routes = NO_ROUTES) -> Item:
     """One structured event."""
     if not isinstance(raw, dict):
         return Refused(f"a CloudEvent is a JSON object, found {kind_of(raw)}", head(raw))
@@ -40,13 +41,13 @@ def alarm_from_event(raw: Json) -> Item:
         data = _data(raw)
     except BodyError as error:
         return Refused(f"data_base64: {error.reason}", head(raw))
-    return alarm_from_cloudwatch(data) if is_cloudwatch(data) else _alarm(raw, data)
+    return alarm_from_cloudwatch(data, routes) if is_cloudwatch(data) else _alarm(raw, data)
 
 
-def alarm_from_headers(headers: Mapping[str, str], data: Json) -> Item:
+def alarm_from_headers(headers: Mapping[str, str], data: Json, routes: Routes = NO_ROUTES) -> Item:
     """One event in binary mode: attributes in `ce-` headers, `data` in the body."""
     attributes = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
-    return alarm_from_event({**attributes, "data": data})
+    return alarm_from_event({**attributes, "data": data}, routes)
 
 
 def _data(raw: dict[str, Json]) -> Json:

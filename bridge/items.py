@@ -32,6 +32,14 @@ class Ignored:
 
 
 @dataclass(frozen=True)
+class Monitored:
+    """A job that may have monitored an endpoint has ended: what it found lies elsewhere."""
+
+    id: str
+    job: str
+
+
+@dataclass(frozen=True)
 class Refused:
     """Not an alarm that we can take; `reason` names the field, what was read and what to send."""
 
@@ -40,7 +48,7 @@ class Refused:
     """The first characters of the item, for the rejected log."""
 
 
-Item = Understood | Ended | Ignored | Refused
+Item = Understood | Ended | Ignored | Monitored | Refused
 
 
 class BodyError(Exception):

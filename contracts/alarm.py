@@ -73,6 +73,10 @@ class Alarm(Contract):
     labels: dict[str, str] = Field(default_factory=dict, max_length=50)
     trace: str | None = Field(default=None, max_length=200)
     """W3C traceparent of whoever raised it, so that one trace runs from alarm to promotion."""
+    detector: str = Field(default="", max_length=200)
+    """What raised it, the same at every firing, where that is known: an alarm's ARN."""
+    changed_at: Utc | None = None
+    """When its detector came to this state, so that what arrives late can be told from what is new."""
 
 
 class Cleared(Contract):
@@ -82,6 +86,9 @@ class Cleared(Contract):
     """The alarm's."""
     endpoint: EndpointName
     source: str = Field(default="unknown", max_length=200)
+    detector: str = Field(default="", max_length=200)
+    """With `changed_at`: whatever this detector had said up to then has ended, also what arrives later."""
+    changed_at: Utc | None = None
 
 
 class QuarantinedSignal(Contract):

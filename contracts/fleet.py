@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ModelWrapValidatorHandler, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, StringConstraints, model_validator
 
 from contracts.base import Declared, Duration, EndpointName
 from contracts.bench import BenchPolicy, Judging, shadow_recipe
@@ -20,8 +20,21 @@ from contracts.task_rules import misfits
 from contracts.training import Recipe
 
 
+class MissingData(StrEnum):
+    """What an alarm's detector means that has too little data to judge."""
+
+    IGNORE = "ignore"
+    ALARM = "alarm"
+    """Data that stopped coming is an alarm of its own, of kind infrastructure."""
+
+
 class IntakePolicy(Declared):
     """Which alarms become incidents."""
+
+    alarms: tuple[Annotated[str, StringConstraints(min_length=1, max_length=255)], ...] = Field(default=(), max_length=100)
+    """Names of CloudWatch alarms that are this endpoint's though neither tag nor dimension says so; `*` stands for anything."""
+    missing_data: MissingData = MissingData.IGNORE
+    """What CloudWatch's state INSUFFICIENT_DATA means."""
 
     debounce: Duration = timedelta(0)
     """Wait on the clock for more alarms before an incident opens."""

@@ -183,6 +183,14 @@ class Pause(Contract):
     at: Utc
 
 
+class DetectorEnd(Contract):
+    """Up to when a detector has taken back what it said."""
+
+    detector: str
+    """Hashed, as `LifecycleState.seen` is."""
+    at: Utc
+
+
 class LifecycleState(Contract):
     """All that a lifecycle hands to its next run."""
 
@@ -197,6 +205,8 @@ class LifecycleState(Contract):
     """The last fates, newest last."""
     seen: tuple[str, ...] = ()
     """Ids of alarms, hashed, the last 1,000, so that a repeated one is known across runs."""
+    ended: tuple[DetectorEnd, ...] = ()
+    """The detectors that last said so, at most 200: an alarm that arrives after its end opens nothing."""
     counts: dict[str, int] = Field(default_factory=dict)
     """Alarms by fate, plus 'quarantined' signals, over the endpoint's life."""
     outcomes: dict[str, int] = Field(default_factory=dict)

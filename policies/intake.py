@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from contracts.alarm import Alarm, AlarmKind
+from contracts.alarm import Alarm, AlarmKind, Cleared
 from contracts.fleet import IntakePolicy
 from contracts.incident import AlarmFate, AlarmRecord, Outcome
 
@@ -87,6 +87,19 @@ def _weight(alarm: Alarm) -> tuple[int, datetime]:
 
 def _in_short(alarm: Alarm) -> Alarm:
     return alarm.model_copy(update={"labels": {}, "metrics": (), "message": alarm.message[:200]})
+
+
+def has_ended(*, alarm: Alarm, cleared: Cleared) -> bool:
+    """Whether this is the end of that alarm: by its id, or because its detector said so later."""
+    if alarm.id == cleared.id:
+        return True
+    known = bool(alarm.detector) and alarm.detector == cleared.detector
+    return known and is_stale(changed_at=alarm.changed_at, ended_at=cleared.changed_at)
+
+
+def is_stale(*, changed_at: datetime | None, ended_at: datetime | None) -> bool:
+    """Whether what a detector said is older than its own word that it has ended."""
+    return changed_at is not None and ended_at is not None and changed_at <= ended_at
 
 
 def speaks_of_the_same(*, alarm: Alarm, incident_as_of: datetime) -> bool:

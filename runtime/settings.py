@@ -26,6 +26,20 @@ class Settings(BaseSettings):
     """Where others reach the bridge: alarms are posted and diagnostics are linked there."""
     bridge_token: SecretStr | None = None
     """When set, an alarm must carry it as a bearer token."""
+    sqs_queue_url: str = ""
+    """The queue that the bridge takes alarms from, with `python -m bridge --source http,sqs`."""
+    sqs_dead_letter_url: str = ""
+    """Where the bridge puts what it can't take, with the reason; `python -m bridge redrive` brings it back."""
+    sqs_consumers: int = Field(default=2, ge=1, le=50)
+    """Consumers of one bridge; further bridges may take from the same queue."""
+    sqs_hold_seconds: int = Field(default=60, ge=3, le=43_200)
+    """How long a message stays invisible to others; renewed for as long as it is worked on."""
+    sqs_wait_seconds: int = Field(default=10, ge=0, le=20)
+    """How long one receive waits for a message, and at most how long the bridge takes to stop."""
+    sqs_most_receives: int = Field(default=5, ge=1)
+    """After so many receives a message about an unknown endpoint is rejected; the queue itself must allow more."""
+    fleet: Path | None = None
+    """The fleet file, for the bridge: its `intake.alarms` say whose an alarm is that names no endpoint."""
     review_host: str = "127.0.0.1"
     review_port: int = Field(default=8089, ge=0, le=65535)
     review_url: str = "http://127.0.0.1:8089"

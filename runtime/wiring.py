@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from contracts.review import Notice
 from platforms.channels import Channels, Post
-from platforms.ports import DecisionVault, EvidenceStore, Platform
+from platforms.errors import PlatformError
+from platforms.ports import AlarmIntake, DecisionVault, EvidenceStore, Platform
 from runtime.errors import Misconfigured
 from runtime.settings import Settings
 
@@ -72,6 +73,28 @@ def evidence_from(settings: Settings) -> EvidenceStore:
 
         return LocalEvidence(settings.home, settings.bridge_url)
     raise Misconfigured(f"HOMEOSTAT_PLATFORM is {settings.platform!r}; this version runs on 'local' only")
+
+
+def alarm_intake_from(settings: Settings) -> AlarmIntake:
+    """The queue that alarms come from; it is SQS on every platform. Raises: Misconfigured."""
+    from platforms.aws.calls import Aws
+    from platforms.aws.monitor_reports import SageMakerMonitorReports
+    from platforms.aws.queue import SqsQueue
+    from platforms.aws.settings import AwsSettings
+
+    if not settings.sqs_queue_url:
+        raise Misconfigured("no queue is configured: set HOMEOSTAT_SQS_QUEUE_URL to the one that alarms are sent to")
+    try:
+        aws = Aws(AwsSettings())
+    except PlatformError as error:
+        raise Misconfigured(str(error)) from None
+    dead = settings.sqs_dead_letter_url
+    return AlarmIntake(
+        queue=SqsQueue(aws, settings.sqs_queue_url),
+        rejected=SqsQueue(aws, dead) if dead else None,
+        reports=SageMakerMonitorReports(aws),
+        endpoint_prefix=aws.settings.endpoint_prefix,
+    )
 
 
 def _local(settings: Settings) -> Platform:

@@ -138,8 +138,9 @@ class EndpointLifecycle:
             self._ledger.pause(None)
 
     def _clear(self, cleared: Cleared) -> None:
-        """An alarm that waits is taken back; the open incident learns of one that opened it."""
-        if not self._ledger.clear(cleared.id) and self._ledger.state.open is not None:
+        """Alarms that wait are taken back; the open incident learns of those that opened it. A detector may have raised both."""
+        waited = self._ledger.clear(cleared)
+        if (not waited or cleared.detector) and self._ledger.state.open is not None:
             self._news.append(("cleared", [cleared]))
 
     def _configure(self, policy: EndpointPolicy) -> None:

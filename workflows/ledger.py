@@ -5,13 +5,14 @@ from hashlib import sha256
 
 from temporalio import workflow
 
-from contracts.alarm import Alarm, AlarmKind, QuarantinedSignal
+from contracts.alarm import Alarm, AlarmKind, Cleared, QuarantinedSignal
 from contracts.base import Utc
 from contracts.evaluation import GateKind
 from contracts.fleet import EndpointPolicy
 from contracts.incident import (
     AlarmFate,
     AlarmRecord,
+    DetectorEnd,
     IncidentReport,
     IncidentSummary,
     LifecycleState,
@@ -28,6 +29,7 @@ SEEN = 1000
 RECENT = 100
 HISTORY = 20
 KEPT_BAD = 20
+ENDED = 200
 
 
 def _mark(alarm_id: str) -> str:
@@ -57,6 +59,10 @@ class Ledger:
             self._count(AlarmFate.DUPLICATE.value)
             return
         self._remember(alarm.id)
+        if self._came_late(alarm):
+            why = "its detector had taken it back before it arrived"
+            self.settle_alarms([AlarmRecord(id=alarm.id, fate=AlarmFate.CLEARED, reason=why)])
+            return
         now_open = self.state.open
         if now_open is not None and intake.speaks_of_the_same(alarm=alarm, incident_as_of=now_open.as_of):
             self.settle_alarms([AlarmRecord(id=alarm.id, fate=AlarmFate.JOINED, incident=now_open.incident)])
@@ -70,14 +76,32 @@ class Ledger:
             why = f"{intake.MOST_PENDING} alarms wait already and say as much"
             self.settle_alarms([AlarmRecord(id=covered.id, fate=AlarmFate.JOINED, reason=why)])
 
-    def clear(self, alarm_id: str) -> bool:
-        """Whether it was waiting: then it opens nothing."""
-        waiting = tuple(a for a in self.state.pending if a.id != alarm_id)
-        if len(waiting) == len(self.state.pending):
+    def clear(self, cleared: Cleared) -> bool:
+        """Whether one was waiting: then it opens nothing."""
+        self._note_end(cleared)
+        taken_back = [a for a in self.state.pending if intake.has_ended(alarm=a, cleared=cleared)]
+        if not taken_back:
             return False
-        self._change(pending=waiting)
-        self.settle_alarms([AlarmRecord(id=alarm_id, fate=AlarmFate.CLEARED, reason="its detector took it back")])
+        self._change(pending=tuple(a for a in self.state.pending if a not in taken_back))
+        why = "its detector took it back"
+        self.settle_alarms([AlarmRecord(id=a.id, fate=AlarmFate.CLEARED, reason=why) for a in taken_back])
         return True
+
+    def _note_end(self, cleared: Cleared) -> None:
+        """Messages overtake one another: the end of an alarm may arrive before the alarm."""
+        if not cleared.detector or cleared.changed_at is None:
+            return
+        mark = _mark(cleared.detector)
+        before = [end.at for end in self.state.ended if end.detector == mark]
+        end = DetectorEnd(detector=mark, at=max([cleared.changed_at, *before]))
+        self._change(ended=(*(e for e in self.state.ended if e.detector != mark), end)[-ENDED:])
+
+    def _came_late(self, alarm: Alarm) -> bool:
+        if not alarm.detector:
+            return False
+        mark = _mark(alarm.detector)
+        ends = [end.at for end in self.state.ended if end.detector == mark]
+        return any(intake.is_stale(changed_at=alarm.changed_at, ended_at=at) for at in ends)
 
     def _remember(self, alarm_id: str) -> None:
         seen = (*self.state.seen, _mark(alarm_id))[-SEEN:]

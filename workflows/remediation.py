@@ -121,7 +121,7 @@ class Remediation:
             if name == "policy":
                 self._review.configure(inbox.policy(args).review)
             elif name == "cleared":
-                self._review.cleared(inbox.parse(Cleared, args).id)
+                self._review.cleared(inbox.parse(Cleared, args))
             else:
                 await self._vouching.take(inbox.parse(Decision, args, typed=True, approve=name == "approve"))
         except inbox.MalformedInputError as error:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 
+from contracts.alarm import Cleared
 from contracts.evaluation import Verdict
 from contracts.incident import RemediationRequest
 from contracts.review import (
@@ -20,6 +21,7 @@ from contracts.review import (
 )
 from policies import review as policy
 from policies import review_rules as rules
+from policies.intake import has_ended
 from policies.review import Refusal, Refused
 
 VOUCHED_RULES = 1
@@ -36,7 +38,7 @@ class ReviewWait:
     def __init__(self, request: RemediationRequest) -> None:
         self._rules = request.rules
         self._sources = tuple(alarm.source for alarm in request.alarms)
-        self._left = {alarm.id for alarm in request.alarms}
+        self._left = request.alarms
         self._opened = workflow.now()
         self._evidence = ""
         self.open = False
@@ -132,10 +134,10 @@ class ReviewWait:
         )
         self.refused = (*self.refused, entry)[-50:]
 
-    def cleared(self, alarm: str) -> None:
+    def cleared(self, cleared: Cleared) -> None:
         """Once every alarm that opened the incident has cleared, nothing is left to decide."""
         there = bool(self._left)
-        self._left.discard(alarm)
+        self._left = tuple(alarm for alarm in self._left if not has_ended(alarm=alarm, cleared=cleared))
         if there and not self._left and self.open:
             self.end(Resolution.HEALED, "the alarms have cleared")
 

@@ -61,12 +61,34 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
         "train a challenger",
         "the name is made from the key and the attempt; one that is there is described, and taken over if it is this key's",
     ),
+    ("sagemaker", "describe_processing_job"): Call(
+        ("sagemaker:DescribeProcessingJob",), Retry.READ, "read how a monitoring job ended, and where its files are", _READS
+    ),
     ("sagemaker", "describe_training_job"): Call(("sagemaker:DescribeTrainingJob",), Retry.READ, "follow a training job", _READS),
     ("sagemaker", "stop_training_job"): Call(
         ("sagemaker:StopTrainingJob",),
         Retry.LOOK,
         "stop a job that nobody wants any more",
         "only one that is in progress is asked to stop; a refusal is looked at again",
+    ),
+    ("sqs", "change_message_visibility"): Call(
+        ("sqs:ChangeMessageVisibility",),
+        Retry.REPEAT,
+        "keep a message in hand, or give it back",
+        "it says from now on for how long",
+    ),
+    ("sqs", "delete_message_batch"): Call(
+        ("sqs:DeleteMessage",), Retry.REPEAT, "delete what Temporal has taken", "what is gone already counts as deleted"
+    ),
+    ("sqs", "get_queue_attributes"): Call(("sqs:GetQueueAttributes",), Retry.READ, "say how many messages wait", _READS),
+    ("sqs", "receive_message"): Call(
+        ("sqs:ReceiveMessage",), Retry.READ, "take alarms", "what was handed out without an answer is handed out again"
+    ),
+    ("sqs", "send_message"): Call(
+        ("sqs:SendMessage",),
+        Retry.REPEAT,
+        "put a message aside with its reason, and bring it back",
+        "a second copy counts once: alarms are known by their ids",
     ),
 }
 """By service and boto3's name of the operation."""

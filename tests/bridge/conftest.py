@@ -11,8 +11,9 @@ import pytest_asyncio
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
-from bridge.app import build_app
+from bridge.app import Bridge, build_app
 from bridge.forward import Forwarder
+from bridge.taking import Taking
 from contracts.ids import lifecycle_id
 from runtime.sandbox import RUNNER
 from runtime.settings import Settings
@@ -53,6 +54,6 @@ def settings(tmp_path: Path) -> Settings:
 @pytest_asyncio.fixture(loop_scope="session")
 async def http(client: Client, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """The bridge's own HTTP face, without a socket."""
-    transport = httpx.ASGITransport(build_app(settings, Forwarder(client)))
+    transport = httpx.ASGITransport(build_app(settings, Bridge(Taking(Forwarder(client)))))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as made:
         yield made

@@ -9,8 +9,9 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client
 
-from bridge.app import build_app
+from bridge.app import Bridge, build_app
 from bridge.forward import Forwarder
+from bridge.taking import Taking
 from runtime.settings import Settings
 from tests.bridge.bodies import alert, cloudwatch, event, own, rejected, webhook
 
@@ -153,7 +154,7 @@ async def test_a_foreign_host_name_is_refused(http: httpx.AsyncClient) -> None:
 
 async def test_with_a_token_set_only_its_bearer_is_heard(client: Client, settings: Settings) -> None:
     guarded = settings.model_copy(update={"bridge_token": SecretStr("sesame-ü")})
-    transport = httpx.ASGITransport(build_app(guarded, Forwarder(client)))
+    transport = httpx.ASGITransport(build_app(guarded, Bridge(Taking(Forwarder(client)))))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
         for header in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Basic sesame"}, {"authorization": "Bearer "}):
             answer = await http.post("/alarms", json=own("nobody"), headers=header)

@@ -15,8 +15,9 @@ from opentelemetry.util._once import Once
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
-from bridge.app import build_app
+from bridge.app import Bridge, build_app
 from bridge.forward import Forwarder
+from bridge.taking import Taking
 from contracts.ids import lifecycle_id
 from contracts.incident import Outcome
 from runtime import telemetry
@@ -92,7 +93,7 @@ async def _promoted(loop: Loop, home: Path) -> None:
 
 async def _post(loop: Loop, home: Path) -> None:
     alarm = {"id": "a", "endpoint": loop.world.endpoint, "kind": "model_quality", "as_of": AS_OF.isoformat()}
-    transport = httpx.ASGITransport(build_app(Settings(home=home), Forwarder(loop.client)))
+    transport = httpx.ASGITransport(build_app(Settings(home=home), Bridge(Taking(Forwarder(loop.client)))))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as bridge:
         answer = await bridge.post("/alarms", json=alarm, headers={"traceparent": f"00-{SENDER}-00f067aa0ba902b7-01"})
     assert answer.status_code in (200, 202), answer.text

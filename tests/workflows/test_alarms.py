@@ -5,6 +5,7 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
+from contracts.alarm import Cleared
 from contracts.incident import Outcome, Stage
 from tests.fakes import AS_OF, World
 from tests.stories import a_policy, an_alarm, running_loop, start_lifecycle, until, workers
@@ -104,6 +105,46 @@ async def test_a_malformed_signal_is_quarantined_and_poisons_nothing(temporal_en
     assert "kind: Input should be" in reasons[5]
     assert "there is alarm, cleared, approve, reject, pause, resume" in reasons[7]
     assert status.state.counts["quarantined"] == 8
+
+
+async def test_an_alarm_that_its_end_has_overtaken_opens_nothing_and_the_next_one_does(
+    temporal_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    world = World()
+    world.champion(quality=0.6)
+    firing = {"detector": "arn:drift", "changed_at": AS_OF}
+    async with running_loop(temporal_env, world, task_queue) as loop:
+        end = Cleared(id="elsewhere", endpoint=world.endpoint, detector="arn:drift", changed_at=AS_OF + timedelta(minutes=5))
+        await loop.lifecycle.signal("cleared", end)
+        await loop.lifecycle.signal("cleared", end.model_copy(update={"changed_at": AS_OF - timedelta(days=1)}))
+        await loop.alarm(an_alarm(1, **firing), an_alarm(2, detector="arn:other", changed_at=AS_OF - timedelta(days=9)))
+        status = await loop.closed()
+        assert [(r.id, r.fate.value) for r in status.state.recent] == [("alarm-1", "cleared"), ("alarm-2", "opened")]
+        assert status.state.recent[0].reason == "its detector had taken it back before it arrived"
+        await loop.alarm(an_alarm(3, **{**firing, "changed_at": AS_OF + timedelta(minutes=6)}))
+
+        async def judged() -> bool:
+            return (await loop.status()).state.counts.get("absorbed", 0) == 1
+
+        await until(judged, "the firing after the end: judged, and here absorbed by the cool-down")
+
+
+async def test_the_end_of_a_detectors_word_takes_back_all_that_it_had_said(
+    temporal_env: WorkflowEnvironment, task_queue: str
+) -> None:
+    world = World()
+    async with running_loop(temporal_env, world, task_queue) as loop:
+        await loop.lifecycle.signal("pause", {"by": "ada", "reason": "migration"})
+        said = [an_alarm(n, detector="arn:drift", changed_at=AS_OF + timedelta(minutes=n)) for n in range(3)]
+        await loop.alarm(*said)
+        end = Cleared(id="x", endpoint=world.endpoint, detector="arn:drift", changed_at=AS_OF + timedelta(minutes=1))
+        await loop.lifecycle.signal("cleared", end)
+
+        async def taken_back() -> bool:
+            return (await loop.status()).state.counts.get("cleared", 0) == 2
+
+        await until(taken_back, "two alarms taken back")
+        assert [a.id for a in (await loop.status()).state.pending] == ["alarm-2"]
 
 
 async def test_a_paused_endpoint_keeps_its_alarms(temporal_env: WorkflowEnvironment, task_queue: str) -> None:
