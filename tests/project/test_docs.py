@@ -99,7 +99,8 @@ def test_every_variable_that_is_named_is_read_somewhere(page: Path) -> None:
     code = "".join(path.read_text() for path in CODE)
     for name in set(re.findall(r"HOMEOSTAT_[A-Z]+(?:_[A-Z]+)*", page.read_text())):
         field = name.removeprefix("HOMEOSTAT_").lower()
-        assert name in code or re.search(rf"^    {field}:", read("runtime/settings.py"), re.MULTILINE), name
+        fields = read("runtime/settings.py") if not field.startswith("aws_") else read("platforms/aws/settings.py")
+        assert name in code or re.search(rf"^    {field.removeprefix('aws_')}:", fields, re.MULTILINE), name
 
 
 def test_the_fleet_file_of_the_readme_is_valid(tmp_path: Path) -> None:
