@@ -16,7 +16,7 @@ from bridge.routing import FleetRoutes
 from bridge.sqs import Consumers, Limits
 from bridge.taking import Taking
 from platforms.errors import PlatformError
-from platforms.ports import AlarmIntake
+from platforms.letters import AlarmIntake
 from runtime.client import connect
 from runtime.entry import enter
 from runtime.errors import Misconfigured, StartError

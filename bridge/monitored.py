@@ -9,8 +9,7 @@ from bridge.reading import Json
 from bridge.routing import Routes
 from contracts.alarm import AlarmKind
 from platforms.errors import NotFound
-from platforms.letters import MonitorReport, Violation
-from platforms.ports import MonitorReports
+from platforms.letters import MonitorReport, MonitorReports, Violation
 
 _MOST_READINGS: Final = 50
 _NUMBER: Final = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from platforms.letters import Letter
-from platforms.ports import AlarmQueue
+from platforms.letters import AlarmQueue, Letter
 
 _HOLD_SECONDS: Final = 120
 _AT_ONCE: Final = 10

@@ -18,8 +18,7 @@ from bridge.letters import Done, Later, Poison, judge
 from bridge.rejected import RejectedLog
 from bridge.taking import Taking
 from platforms.errors import PlatformError
-from platforms.letters import Letter
-from platforms.ports import AlarmIntake, AlarmQueue
+from platforms.letters import AlarmIntake, AlarmQueue, Letter
 
 SOURCE: Final = "sqs"
 _AT_ONCE: Final = 10

@@ -11,7 +11,7 @@ from bridge.items import HEAD, Ended, Ignored, Item, Monitored, Refused, Underst
 from bridge.monitored import read_report
 from bridge.rejected import Rejection
 from bridge.routing import NO_ROUTES, Routes
-from platforms.ports import MonitorReports
+from platforms.letters import MonitorReports
 
 _UNKNOWN: Final = "is looked after here; name it in the fleet file and run `python starter.py apply fleet.yaml`"
 

@@ -4,7 +4,7 @@ Methods block; activities call them in a thread. Every method that changes somet
 idempotent under it. All of them raise only `platforms.errors`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,7 +20,6 @@ from contracts.rollout import BakeReport, CheckBake, Deployment, DeployModel, Ma
 from contracts.shadow import BenchState
 from contracts.snapshot import Coverage, DataPolicy, Snapshot, TakeSnapshot, Window
 from contracts.training import Challenger, DatasetRef, JobState, ModelCard, ModelRef, ModelStatus, Tags, TrainChallenger
-from platforms.letters import Letter, MonitorReport, QueueState
 from platforms.pace import Pace
 from platforms.tables import Labels as Labels
 from platforms.tables import Margins as Margins
@@ -218,34 +217,6 @@ class AlarmSink(Protocol):
         ...
 
 
-class AlarmQueue(Protocol):
-    """A queue that hands a message out again until it is acknowledged. All raise Unavailable, NotFound (no such queue)."""
-
-    def receive(self, *, most: int, wait_seconds: int, hold_seconds: int) -> Sequence[Letter]:
-        """Messages that nobody else gets for `hold_seconds`; waits so long for the first."""
-        ...
-
-    def hold(self, letter: Letter, seconds: int) -> None:
-        """Keep it in hand for so long from now; 0 gives it back."""
-        ...
-
-    def acknowledge(self, letters: Sequence[Letter]) -> None:
-        """They were taken for good. What is gone already counts as acknowledged."""
-        ...
-
-    def send(self, body: str, attributes: Mapping[str, str]) -> None: ...
-
-    def state(self) -> QueueState: ...
-
-
-class MonitorReports(Protocol):
-    """What a detector of the platform has written down."""
-
-    def report(self, job: str) -> MonitorReport:
-        """Raises: NotFound (no such job, or none that monitors), Invalid (its files can't be read), Unavailable."""
-        ...
-
-
 class Notifier(Protocol):
     def send(self, notice: Notice) -> bool:
         """Keep the notice where people look; False when this key was sent before. Raises: Unavailable."""
@@ -327,15 +298,3 @@ class Platform:
     vault: DecisionVault
     identity: DecisionVerifier
     pace: Pace = field(default_factory=Pace)
-
-
-@dataclass(frozen=True)
-class AlarmIntake:
-    """Where alarms come from besides HTTP, and what helps to read them; made only by `runtime/wiring.py`."""
-
-    queue: AlarmQueue
-    rejected: AlarmQueue | None
-    """Where goes what can't be taken; without one it stays in the queue."""
-    reports: MonitorReports
-    endpoint_prefix: str = ""
-    """Stands before an endpoint's name in what AWS says of it."""

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from contracts.review import Notice
 from platforms.channels import Channels, Post
 from platforms.errors import PlatformError
-from platforms.ports import AlarmIntake, DecisionVault, EvidenceStore, Platform
+from platforms.letters import AlarmIntake
+from platforms.ports import DecisionVault, EvidenceStore, Platform
 from runtime.errors import Misconfigured
 from runtime.settings import Settings
 

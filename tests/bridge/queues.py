@@ -8,8 +8,7 @@ from itertools import count
 from bridge.forward import Forwarder, TemporalDown, UnknownEndpoint
 from contracts.alarm import Alarm, Cleared
 from platforms.errors import NotFound, Unavailable
-from platforms.letters import Letter, MonitorReport, QueueState
-from platforms.ports import AlarmIntake
+from platforms.letters import AlarmIntake, Letter, MonitorReport, QueueState
 
 
 @dataclass
