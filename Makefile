@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_TARGET PIP_PREFIX PIP_USER PIP_REQUIRE_HASHES
+unexport PYTHONDONTWRITEBYTECODE # every process and every workflow's sandbox would compile all of our code again
 export PYTHONNOUSERSITE := 1
 
 VENV := .venv/bin
