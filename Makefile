@@ -21,7 +21,7 @@ demo: environment ## drift, alarm, retraining, gate, review, promotion: two year
 
 test: environment ## all tests, two files at a time (ARGS="tests/policies -q" runs some, ARGS="-n 0" one by one)
 	@echo "Running the tests ..."
-	@$(VENV)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(VENV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: environment ## format, lint, types and layers
 	@failed=; for step in "-m ruff format --check ." "-m ruff check ." "-m mypy" "$(VENV)/lint-imports"; do \

@@ -16,12 +16,10 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from runtime.sandbox import RUNNER
 from tests.servers import embedded_server
 
-pytest_plugins = ["tests.aws.fixtures"]
+pytest_plugins = ["tests.economy", "tests.aws.fixtures"]
 
 hypothesis_settings.register_profile(
     "homeostat", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
@@ -65,22 +63,6 @@ def _loopback_only() -> Iterator[None]:
 
     patch = pytest.MonkeyPatch()
     patch.setattr(socket.socket, "connect", guarded)
-    yield
-    patch.undo()
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _workflows_are_prepared_once() -> Iterator[None]:
-    """Every worker and every replay first loads each workflow in the sandbox, only to see that it can; hundreds of them start here."""
-    prepare, seen = SandboxedWorkflowRunner.prepare_workflow, set[type]()
-
-    def once(self: SandboxedWorkflowRunner, definition: Any) -> None:
-        if self is not RUNNER or definition.cls not in seen:
-            prepare(self, definition)
-            seen.add(definition.cls)
-
-    patch = pytest.MonkeyPatch()
-    patch.setattr(SandboxedWorkflowRunner, "prepare_workflow", once)
     yield
     patch.undo()
 
