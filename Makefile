@@ -19,9 +19,9 @@ help: ## what each target does
 demo: environment ## drift, alarm, retraining, gate, review, promotion: two years of real traffic in minutes (REVIEW=me lets you decide)
 	@$(VENV)/python -m demo $(if $(REVIEW),--review "$(REVIEW)") $(if $(PLATFORM),--platform "$(PLATFORM)")
 
-test: environment ## all tests, two files at a time (ARGS="tests/policies -q" runs some, ARGS="-n 0" one by one)
+test: environment ## all tests, three files at a time, since much of it waits (ARGS="tests/policies -q" runs some, ARGS="-n 0" one by one)
 	@echo "Running the tests ..."
-	@$(VENV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(VENV)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: environment ## format, lint, types and layers
 	@failed=; for step in "-m ruff format --check ." "-m ruff check ." "-m mypy" "$(VENV)/lint-imports"; do \
