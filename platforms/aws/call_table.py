@@ -43,7 +43,7 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
     ("s3", "delete_object"): Call(
         ("s3:DeleteObject",), Retry.REPEAT, "remove what no longer counts", "what is gone already is nothing"
     ),
-    ("s3", "get_object"): Call(("s3:GetObject",), Retry.READ, "read an object of the bucket", _READS),
+    ("s3", "get_object"): Call(("s3:GetObject", "kms:Decrypt"), Retry.READ, "read an object of the bucket", _READS),
     ("s3", "get_object_lock_configuration"): Call(
         ("s3:GetBucketObjectLockConfiguration",), Retry.READ, "see whether audit records can be retained", _READS
     ),
@@ -53,42 +53,47 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
         ("s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectRetention", "kms:GenerateDataKey"),
         Retry.CONDITION,
         "write a whole object",
-        "the key is made from the idempotency key; where two could write, `IfNoneMatch` lets one, and the content is compared",
+        "named by key or content; where two could write, `IfNoneMatch` lets one, and the content is compared",
     ),
     ("sagemaker", "create_training_job"): Call(
         ("sagemaker:CreateTrainingJob", "sagemaker:AddTags", "iam:PassRole"),
         Retry.ADOPT,
-        "train a challenger",
-        "the name is made from the key and the attempt; one that is there is described, and taken over if it is this key's",
+        "train",
+        "the name is made from the key and the attempt; what has the name is held to the key and taken over",
     ),
     ("sagemaker", "describe_processing_job"): Call(
-        ("sagemaker:DescribeProcessingJob",), Retry.READ, "read how a monitoring job ended, and where its files are", _READS
+        ("sagemaker:DescribeProcessingJob",), Retry.READ, "find the files of a monitoring job", _READS
     ),
-    ("sagemaker", "describe_training_job"): Call(("sagemaker:DescribeTrainingJob",), Retry.READ, "follow a training job", _READS),
+    ("sagemaker", "describe_training_job"): Call(
+        ("sagemaker:DescribeTrainingJob",), Retry.READ, "look at a training job", _READS
+    ),
     ("sagemaker", "stop_training_job"): Call(
         ("sagemaker:StopTrainingJob",),
         Retry.LOOK,
-        "stop a job that nobody wants any more",
-        "only one that is in progress is asked to stop; a refusal is looked at again",
+        "stop a training job",
+        "only one that is in progress is told to stop; that nobody wants it stands in the bucket first",
     ),
     ("sqs", "change_message_visibility"): Call(
         ("sqs:ChangeMessageVisibility",),
         Retry.REPEAT,
-        "keep a message in hand, or give it back",
-        "it says from now on for how long",
+        "keep a message, or give it back later",
+        "the time counts from the newest call; a message that comes back early is taken again, and an alarm counts once",
     ),
     ("sqs", "delete_message_batch"): Call(
-        ("sqs:DeleteMessage",), Retry.REPEAT, "delete what Temporal has taken", "what is gone already counts as deleted"
+        ("sqs:DeleteMessage",),
+        Retry.REPEAT,
+        "say that messages are taken",
+        "what is deleted already is nothing; what is handed out again is an alarm that was seen, and counts once",
     ),
-    ("sqs", "get_queue_attributes"): Call(("sqs:GetQueueAttributes",), Retry.READ, "say how many messages wait", _READS),
+    ("sqs", "get_queue_attributes"): Call(("sqs:GetQueueAttributes",), Retry.READ, "count what waits", _READS),
     ("sqs", "receive_message"): Call(
-        ("sqs:ReceiveMessage",), Retry.READ, "take alarms", "what was handed out without an answer is handed out again"
+        ("sqs:ReceiveMessage",), Retry.READ, "take messages", "what was handed out and not deleted comes again after its time"
     ),
     ("sqs", "send_message"): Call(
         ("sqs:SendMessage",),
         Retry.REPEAT,
-        "put a message aside with its reason, and bring it back",
-        "a second copy counts once: alarms are known by their ids",
+        "put a message among the dead letters, or back",
+        "sent before the original is deleted, so none is lost; a second copy is the same alarm, and counts once",
     ),
 }
 """By service and boto3's name of the operation."""
