@@ -40,6 +40,24 @@ class Call:
 _READS: Final = "changes nothing"
 
 CALLS: Final[dict[tuple[str, str], Call]] = {
+    ("application-autoscaling", "describe_scalable_targets"): Call(
+        ("application-autoscaling:DescribeScalableTargets",), Retry.READ, "read the bounds of an endpoint's scaling", _READS
+    ),
+    ("application-autoscaling", "describe_scaling_activities"): Call(
+        ("application-autoscaling:DescribeScalingActivities",), Retry.READ, "tell what scaling failed or didn't happen", _READS
+    ),
+    ("application-autoscaling", "register_scalable_target"): Call(
+        ("application-autoscaling:RegisterScalableTarget", "iam:CreateServiceLinkedRole"),
+        Retry.REPEAT,
+        "hold the bounds of scaling after a deployment",
+        "it sets the bounds that were read before the deployment; the same again sets the same",
+    ),
+    ("cloudwatch", "describe_alarms"): Call(
+        ("cloudwatch:DescribeAlarms",), Retry.READ, "see which alarms can guard a deployment, and which have gone off", _READS
+    ),
+    ("cloudwatch", "get_metric_data"): Call(
+        ("cloudwatch:GetMetricData",), Retry.READ, "count calls and errors of the champion while it bakes", _READS
+    ),
     ("s3", "delete_object"): Call(
         ("s3:DeleteObject",), Retry.REPEAT, "remove what no longer counts", "what is gone already is nothing"
     ),
@@ -55,11 +73,47 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
         "write a whole object",
         "named by key or content; where two could write, `IfNoneMatch` lets one, and the content is compared",
     ),
+    ("sagemaker", "create_endpoint"): Call(
+        ("sagemaker:CreateEndpoint", "sagemaker:AddTags"),
+        Retry.ADOPT,
+        "serve an endpoint's first model",
+        "one that is there is described, and taken over if it has this deployment's configuration",
+    ),
+    ("sagemaker", "create_endpoint_config"): Call(
+        ("sagemaker:CreateEndpointConfig", "sagemaker:AddTags"),
+        Retry.ADOPT,
+        "say which model an endpoint serves, on what, and where it captures",
+        "the name is made from the key; one that is there is this deployment's",
+    ),
+    ("sagemaker", "create_model"): Call(
+        ("sagemaker:CreateModel", "sagemaker:AddTags", "iam:PassRole"),
+        Retry.ADOPT,
+        "make an artifact servable",
+        "the name is made from artifact, code and settings; one that is there holds the same",
+    ),
     ("sagemaker", "create_training_job"): Call(
         ("sagemaker:CreateTrainingJob", "sagemaker:AddTags", "iam:PassRole"),
         Retry.ADOPT,
         "train",
         "the name is made from the key and the attempt; what has the name is held to the key and taken over",
+    ),
+    ("sagemaker", "delete_endpoint_config"): Call(
+        ("sagemaker:DeleteEndpointConfig",),
+        Retry.REPEAT,
+        "remove a configuration that no rollback goes to",
+        "what is gone already is nothing; one in service is never removed",
+    ),
+    ("sagemaker", "delete_model"): Call(
+        ("sagemaker:DeleteModel",),
+        Retry.REPEAT,
+        "remove a model that no kept configuration names",
+        "what is gone already is nothing",
+    ),
+    ("sagemaker", "describe_endpoint"): Call(
+        ("sagemaker:DescribeEndpoint",), Retry.READ, "see what an endpoint serves, and how far a deployment is", _READS
+    ),
+    ("sagemaker", "describe_endpoint_config"): Call(
+        ("sagemaker:DescribeEndpointConfig",), Retry.READ, "see whether a configuration is still there", _READS
     ),
     ("sagemaker", "describe_processing_job"): Call(
         ("sagemaker:DescribeProcessingJob",), Retry.READ, "find the files of a monitoring job", _READS
@@ -72,6 +126,12 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
         Retry.LOOK,
         "stop a training job",
         "only one that is in progress is told to stop; that nobody wants it stands in the bucket first",
+    ),
+    ("sagemaker", "update_endpoint"): Call(
+        ("sagemaker:UpdateEndpoint", "cloudwatch:DescribeAlarms"),
+        Retry.LOOK,
+        "move an endpoint's traffic to another model",
+        "the wish is written first and marked once it is taken; a deployment of it that runs, or has gone back, is taken over",
     ),
     ("sqs", "change_message_visibility"): Call(
         ("sqs:ChangeMessageVisibility",),

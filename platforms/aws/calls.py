@@ -75,6 +75,10 @@ class Aws:
                 return
             more = {**asked, **{name: value for name, value in following.items() if value}}
 
+    def address(self, service: str) -> str:
+        """Where the service is reached."""
+        return str(self.client(service).meta.endpoint_url)
+
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
         with self._lock:
             if service not in self._clients:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from functools import cache
 from secrets import token_hex
+from typing import Any
 
 import boto3
 import pytest
@@ -25,10 +26,23 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     simulator.stop()
 
 
+class _Clients(boto3.session.Session):
+    """Makes each client once: reading SageMaker's service model takes longer than most tests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: dict[str, Any] = {}
+
+    def client(self, service_name: str, **how: Any) -> Any:
+        if service_name not in self._made:
+            self._made[service_name] = super().client(service_name, **how)
+        return self._made[service_name]
+
+
 @cache
 def _session(url: str) -> boto3.session.Session:
-    """Its service models are read once, which is most of what a client costs; `url` keeps simulators apart."""
-    return boto3.session.Session()
+    """`url` keeps simulators apart."""
+    return _Clients()
 
 
 @pytest.fixture
