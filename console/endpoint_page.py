@@ -80,6 +80,8 @@ def _service(deployment: Deployment | None) -> Pairs:
         yield "  model", f"{digest} on {count}" + (" (wanted)" if digest == deployment.wanted else "")
     if deployment.failure:
         yield "problem", deployment.failure
+    for note in deployment.notes:
+        yield "note", note
 
 
 def _opened(state: LifecycleState) -> Pairs:

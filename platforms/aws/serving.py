@@ -13,7 +13,7 @@ from platforms.aws.names import MOST
 from platforms.aws.objects import Objects
 from platforms.aws.packaging import Package
 from platforms.aws.scaling import AwsScaling
-from platforms.errors import Conflict, Invalid, NotFound, Unavailable
+from platforms.errors import Conflict, Invalid, NotFound, PlatformError, Unavailable
 from platforms.ports import ModelRegistry
 
 _VARIANT = "AllTraffic"
@@ -51,8 +51,10 @@ class AwsServing:
         return self.describe(endpoint)
 
     def describe(self, endpoint: str) -> Deployment:
-        """What SageMaker runs, beside what was asked. Once that has landed, what follows a deployment is done: scaling holds its
-        bounds again, and configurations that no rollback goes to are removed.
+        """What SageMaker runs, beside what was asked.
+
+        Once that has landed, what follows a deployment is done by whoever looks first: scaling holds its bounds again, and
+        configurations that no rollback goes to are removed. Where that fails it is noted, and done at the next look.
 
         Raises: NotFound (nothing was ever deployed), Unavailable.
         """
@@ -65,9 +67,8 @@ class AwsServing:
                 raise NotFound(f"endpoint {self._name(endpoint)} is gone from SageMaker: deploy to it with a new key")
             return Deployment(endpoint=endpoint, wanted=kept.wish.digest, url=self._url(endpoint))
         landed = live.config == kept.wish.config and live.serving
-        if landed and not kept.settled:
-            self._settle(kept.wish, live)
-        return self._deployment(kept, live, landed=landed)
+        notes = self._settle(kept.wish, live) if landed and not kept.settled else ()
+        return self._deployment(kept, live, landed=landed, notes=notes)
 
     def health(self, request: CheckBake) -> BakeReport:
         """Calls and server errors of the model's own configuration since `since`, and whether the alarms are quiet.
@@ -189,13 +190,17 @@ class AwsServing:
 
     # ---- telling
 
-    def _settle(self, wish: Wish, live: LiveEndpoint) -> None:
-        if wish.bounds is not None:
-            self._scaling.hold(live.name, wish.variant, wish.bounds)
-        self._parts.forget(wish, live.config)
-        self._log.mark(wish, "settled")
+    def _settle(self, wish: Wish, live: LiveEndpoint) -> tuple[str, ...]:
+        try:
+            if wish.bounds is not None:
+                self._scaling.hold(live.name, wish.variant, wish.bounds)
+            self._parts.forget(wish, live.config)
+            self._log.mark(wish, "settled")
+        except PlatformError as error:
+            return (f"the model serves, what follows is not done yet: {error}",)
+        return ()
 
-    def _deployment(self, kept: Kept, live: LiveEndpoint, *, landed: bool) -> Deployment:
+    def _deployment(self, kept: Kept, live: LiveEndpoint, *, landed: bool, notes: tuple[str, ...]) -> Deployment:
         wish = kept.wish
         digests = {}
         for config, count in live.instances().items():
@@ -213,7 +218,7 @@ class AwsServing:
             ready=live.current if landed else min(live.arriving, total - 1),
             digests={digest: count for digest, count in digests.items() if count},
             failure=self._failure(kept, live),
-            notes=(*wish.notes, *troubles),
+            notes=(*wish.notes, *notes, *troubles),
         )
 
     def _failure(self, kept: Kept, live: LiveEndpoint) -> str | None:

@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from platforms.pace import Pace
+
 
 class AwsSettings(BaseSettings):
     """Read once, where the platform is wired."""
@@ -42,3 +44,9 @@ class AwsSettings(BaseSettings):
     """How long an endpoint update may take before the step fails: AWS ends a deployment after eight hours at most."""
     calls_per_second: float = Field(default=5.0, gt=0)
     """Of one API operation, in one process."""
+
+    @property
+    def pace(self) -> Pace:
+        """A deployment takes minutes to hours, and askers that ask together are throttled."""
+        poll = self.poll_seconds
+        return Pace(land_seconds=self.land_seconds, land_poll=poll, training_poll=poll, bake_poll=poll, jitter=1.0)

@@ -242,6 +242,8 @@ class Alarms:
                 self._act(arn, alarm, before, state)
 
     def _act(self, arn: str, alarm: Alarm, before: State, state: State) -> None:
+        if ":scalingPolicy:" in arn:
+            return  # the scaling engine sees the alarm at its next look
         if ":sns:" not in arn:
             raise Refusal("NotSimulated", f"an alarm's action {arn} is not simulated", 501)
         subject = f'{state.value}: "{alarm.name}" in EU (Ireland)'

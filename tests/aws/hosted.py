@@ -104,12 +104,12 @@ def until(there: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.1)
 
 
-def alarm(aws: Aws, name: str, state: str = "OK") -> str:
+def alarm(aws: Aws, name: str, state: str = "OK", **other: Any) -> str:
     """A CloudWatch alarm in this state."""
     full = f"{aws.settings.prefix}-{name}"
     asked = {"Namespace": "Test", "MetricName": "none", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1}
     asked |= {"Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": "ignore"}
-    aws.call("cloudwatch", "put_metric_alarm", AlarmName=full, **asked)
+    aws.call("cloudwatch", "put_metric_alarm", AlarmName=full, **asked, **other)
     becomes(aws, full, state)
     return full
 

@@ -6,6 +6,7 @@ scheduled actions that are associated with it"), PutScalingPolicy, PutScheduledA
 
 from dataclasses import replace
 from typing import Any, Final
+from uuid import NAMESPACE_URL, uuid5
 
 from tests.aws.calls import Refusal
 from tests.aws.overlay.fleets import Params
@@ -110,10 +111,14 @@ def _put_policy(engine: Engine, asked: Params) -> Params:
     how = asked.get("TargetTrackingScalingPolicyConfiguration") or asked.get("StepScalingPolicyConfiguration")
     if how is None:
         raise _invalid("A scaling policy needs its configuration")
-    policy = Policy(asked["PolicyName"], asked["ResourceId"], kind, how, engine.now())
+    if kind == "StepScaling" and len(how.get("StepAdjustments") or []) != 1:
+        raise Refusal("NotSimulated", "step policies are simulated with exactly one step", 501)
+    where = f"resource/sagemaker/{asked['ResourceId']}:policyName/{asked['PolicyName']}"
+    arn = f"arn:aws:autoscaling:{REGION}:{ACCOUNT}:scalingPolicy:{uuid5(NAMESPACE_URL, where)}:{where}"
+    policy = Policy(asked["PolicyName"], asked["ResourceId"], kind, how, engine.now(), arn)
     with engine.lock:
         engine.policies = [p for p in engine.policies if (p.name, p.resource) != (policy.name, policy.resource)] + [policy]
-    return {"PolicyARN": _arn("scalingPolicy", policy.resource, policy.name), "Alarms": []}
+    return {"PolicyARN": policy.arn, "Alarms": []}
 
 
 def _policies(engine: Engine, asked: Params) -> Params:
@@ -121,7 +126,7 @@ def _policies(engine: Engine, asked: Params) -> Params:
         "ScalingPolicies": [
             {
                 **_named(policy.resource),
-                "PolicyARN": _arn("scalingPolicy", policy.resource, policy.name),
+                "PolicyARN": policy.arn,
                 "PolicyName": policy.name,
                 "PolicyType": policy.kind,
                 f"{policy.kind}PolicyConfiguration": policy.how,

@@ -46,6 +46,7 @@ class Policy:
     kind: str
     how: Params
     created: datetime
+    arn: str = ""
     acted: datetime | None = None
     """When it last scaled; its cool-downs count from here."""
 
@@ -113,8 +114,9 @@ class Engine:
         self.keep_within(target, f"scheduled action name {each.name} was triggered")
 
     def _judge(self, policy: Policy, target: Target) -> None:
-        if policy.kind != "TargetTrackingScaling":
-            return  # a step policy acts when its CloudWatch alarm does
+        if policy.kind == "StepScaling":
+            self._step(policy, target)
+            return
         wanted = policy.how["TargetValue"]
         values = self._values(target)
         count = self._count(target)
@@ -125,6 +127,23 @@ class Engine:
         low = max(values) < wanted * _SLACK and count > target.least and not policy.how.get("DisableScaleIn")
         if low and self._may(policy, "ScaleInCooldown", target, "In"):
             self._towards(policy, target, max(1, ceil(count * max(values) / wanted)), cause)
+
+    def _step(self, policy: Policy, target: Target) -> None:
+        """A step policy acts while a CloudWatch alarm that names it as its action is in ALARM."""
+        alarms = self._world.client("cloudwatch").describe_alarms(StateValue="ALARM")["MetricAlarms"]
+        ringing = next((alarm for alarm in alarms if policy.arn in alarm.get("AlarmActions", ())), None)
+        steps = policy.how.get("StepAdjustments") or []
+        if ringing is None or not steps or not self._may(policy, "Cooldown", target, "Out"):
+            return
+        change, count = steps[-1]["ScalingAdjustment"], self._count(target)
+        kind = policy.how["AdjustmentType"]
+        ways = {
+            "ChangeInCapacity": count + change,
+            "ExactCapacity": change,
+            "PercentChangeInCapacity": count + count * change // 100,
+        }
+        cause = f"monitor alarm {ringing['AlarmName']} in state ALARM triggered policy {policy.name}"
+        self._towards(policy, target, ways[kind], cause)
 
     def _values(self, target: Target) -> list[float]:
         """Invocations per instance in each of the last whole minutes; a minute without calls is a zero."""
