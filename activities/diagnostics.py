@@ -17,7 +17,7 @@ from activities.diagnostic_rows import BenchPeriod, ReportRows
 from activities.diagnostic_text import MINUTE, name, number, percent
 from contracts import commands
 from contracts.evaluation import Evidence, Judgement
-from contracts.snapshot import Snapshot, Window
+from contracts.snapshot import Retrieval, Snapshot, Window
 from policies.paired import PairedScores
 from policies.verdict_words import BASELINES, NAMES
 
@@ -179,6 +179,8 @@ def _facts(
         yield "known as of", f"{snapshot.as_of:{MINUTE}} UTC"
         yield "training rows end", f"{snapshot.cut:{MINUTE}} UTC"
         yield "snapshot SHA-256", snapshot.fingerprint
+        if snapshot.retrieval:
+            yield "retrieval", _retrieved(snapshot.retrieval)
     yield "evidence SHA-256", evidence.digest
     yield "champion", evidence.champion or f"none yet: the constant {BASELINES[judgement.task]} stands in"
     yield "challenger", evidence.challenger
@@ -187,6 +189,11 @@ def _facts(
     yield "replayed requests", f"{evidence.replay_rows:,}, of which {evidence.replay_labelled:,} compared by label"
     yield "seed of the intervals", f"{policy.seed}, {policy.resamples:,} draws"
     yield from ((name(key), name(text, 200)) for key, text in lineage.items())
+
+
+def _retrieved(found: Retrieval) -> str:
+    query = f", query {found.query_id}" if found.query_id else ""
+    return f"{found.source} by {found.engine}{query}: {found.scanned_bytes:,} bytes scanned, ${found.cost_usd:.6f}"
 
 
 def _window(window: Window) -> str:

@@ -47,6 +47,14 @@ class DataPolicy(Declared):
     """Where an endpoint's labelled rows come from."""
 
     table: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")
+    source: str | None = Field(
+        default=None,
+        max_length=1024,
+        pattern=r"^((feature-group|online):[A-Za-z0-9](_*-*[A-Za-z0-9]){0,63}"
+        r"|glue:[A-Za-z0-9_-]{1,255}\.[A-Za-z0-9_-]{1,255}|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()=/-]*)?)$",
+    )
+    """On AWS: 'feature-group:NAME' (its offline store), 'online:NAME' (live requests, joined with labels of the online store),
+    'glue:DATABASE.TABLE' or 's3://bucket/prefix' (Parquet); None is the feature group that is called like the table."""
     features: tuple[str, ...] = Field(min_length=1)
     label: str
     """Name of the label column: 0 or 1, the number of a class, or any number, as the task says."""
@@ -158,6 +166,17 @@ class Coverage(Contract):
         return self.verdict is CoverageVerdict.BROKEN
 
 
+class Retrieval(Contract):
+    """How the rows were fetched from a service, and what that took."""
+
+    source: str
+    engine: str
+    """What ran the query: 'athena'; 'duckdb' where files were read."""
+    query_id: str = ""
+    scanned_bytes: int = 0
+    cost_usd: float = 0.0
+
+
 class Snapshot(Contract):
     """The frozen rows, with what an auditor needs to take them again."""
 
@@ -172,3 +191,5 @@ class Snapshot(Contract):
     coverage: Coverage
     fingerprint: Sha256
     """Content hash of the labelled rows; equals dataset.sha256."""
+    retrieval: Retrieval | None = None
+    """None where the rows lay in the platform's own files."""

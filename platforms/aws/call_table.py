@@ -52,12 +52,25 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
         "hold the bounds of scaling after a deployment",
         "it sets the bounds that were read before the deployment; the same again sets the same",
     ),
+    ("athena", "get_query_execution"): Call(("athena:GetQueryExecution",), Retry.READ, "follow a query", _READS),
+    ("athena", "get_query_results"): Call(("athena:GetQueryResults",), Retry.READ, "read a small result", _READS),
+    ("athena", "start_query_execution"): Call(
+        ("athena:StartQueryExecution", "athena:GetWorkGroup", "glue:GetDatabase", "glue:GetTable", "glue:GetPartitions"),
+        Retry.ADOPT,
+        "unload the rows of a window, or ask for a watermark",
+        "an unload's ClientRequestToken is made from key, query and attempt: the same execution is returned; a watermark changes "
+        "nothing",
+    ),
+    ("athena", "stop_query_execution"): Call(
+        ("athena:StopQueryExecution",), Retry.REPEAT, "end a query that takes too long", "a query that is over stays as it ended"
+    ),
     ("cloudwatch", "describe_alarms"): Call(
         ("cloudwatch:DescribeAlarms",), Retry.READ, "see which alarms can guard a deployment, and which have gone off", _READS
     ),
     ("cloudwatch", "get_metric_data"): Call(
         ("cloudwatch:GetMetricData",), Retry.READ, "count calls and errors of the champion while it bakes", _READS
     ),
+    ("glue", "get_table"): Call(("glue:GetTable",), Retry.READ, "columns and partition keys of a table", _READS),
     ("s3", "delete_object"): Call(
         ("s3:DeleteObject",), Retry.REPEAT, "remove what no longer counts", "what is gone already is nothing"
     ),
@@ -115,11 +128,17 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
     ("sagemaker", "describe_endpoint_config"): Call(
         ("sagemaker:DescribeEndpointConfig",), Retry.READ, "see whether a configuration is still there", _READS
     ),
+    ("sagemaker", "describe_feature_group"): Call(
+        ("sagemaker:DescribeFeatureGroup",), Retry.READ, "columns and offline store of a feature group", _READS
+    ),
     ("sagemaker", "describe_processing_job"): Call(
         ("sagemaker:DescribeProcessingJob",), Retry.READ, "find the files of a monitoring job", _READS
     ),
     ("sagemaker", "describe_training_job"): Call(
         ("sagemaker:DescribeTrainingJob",), Retry.READ, "look at a training job", _READS
+    ),
+    ("sagemaker", "list_feature_groups"): Call(
+        ("sagemaker:ListFeatureGroups",), Retry.READ, "say which feature groups there are, where one is missing", _READS
     ),
     ("sagemaker", "stop_training_job"): Call(
         ("sagemaker:StopTrainingJob",),

@@ -41,15 +41,22 @@ def read_dataset(dataset: DatasetRef, columns: Sequence[str]) -> pa.Table:
     """
     path = Path(dataset.uri)
     seal = read_json(path.parent / SEAL, Seal)
+    return sealed_rows(read_bytes(path), seal, dataset, columns)
+
+
+def sealed_rows(content: bytes, seal: Seal, dataset: DatasetRef, columns: Sequence[str]) -> pa.Table:
+    """The same of a file that was read already. Raises: NotFound (no such column), Corrupt."""
     if seal.content != dataset.sha256:
-        raise Corrupt(f"{path} holds dataset {seal.content[:12]}, wanted {dataset.sha256[:12]}: take the snapshot again")
-    content = read_bytes(path)
+        raise Corrupt(f"{dataset.uri} holds dataset {seal.content[:12]}, wanted {dataset.sha256[:12]}: take the snapshot again")
     if sha256(content).hexdigest() != seal.file:
-        raise Corrupt(f"{path} was changed after it was frozen: restore it, or remove {path.parent} and take the snapshot again")
+        folder = dataset.uri.rpartition("/")[0]
+        raise Corrupt(
+            f"{dataset.uri} was changed after it was frozen: restore it, or remove {folder} and take the snapshot again"
+        )
     with pq.ParquetFile(pa.BufferReader(content)) as file:
         there = file.schema_arrow.names
         if missing := [name for name in columns if name not in there]:
-            raise NotFound(f"{path} has no column {', '.join(missing)}; there are: {', '.join(there)}")
+            raise NotFound(f"{dataset.uri} has no column {', '.join(missing)}; there are: {', '.join(there)}")
         return file.read(columns=list(columns), use_threads=False)
 
 

@@ -60,11 +60,8 @@ def check_columns(database: duckdb.DuckDBPyConnection, files: Sequence[Path], da
         Invalid: a feature has a name that the store keeps for itself, or a column the wrong type.
         NotFound: no such column, naming those there are.
     """
+    check_names(data)
     wanted = [*data.features, data.label]
-    if clash := [name for name in wanted if name.lower() in RESERVED]:
-        raise Invalid(f"{', '.join(clash)} can't be a feature or label: the feature store keeps these names for itself")
-    if data.segment is not None and data.segment not in data.features:
-        raise Invalid(f"segment {data.segment!r} is no feature of table {data.table!r}; features are: {', '.join(data.features)}")
     source = "SELECT * FROM read_parquet($files, union_by_name = true) LIMIT 0"
     described = database.execute(f"DESCRIBE {source}", {"files": [str(path) for path in files]}).fetchall()
     types = {row[0]: row[1] for row in described}
@@ -75,6 +72,14 @@ def check_columns(database: duckdb.DuckDBPyConnection, files: Sequence[Path], da
         if types[name] != "TIMESTAMP WITH TIME ZONE":
             raise Invalid(f"column {name} of table {data.table!r} is {types[name]}, wanted a UTC timestamp: append it anew")
     return {name: types[name] for name in data.features if types[name] not in NUMBERS}
+
+
+def check_names(data: DataPolicy) -> None:
+    """Raises: Invalid (a feature has a name that the store keeps for itself, or the segment is none of them)."""
+    if clash := [name for name in (*data.features, data.label) if name.lower() in RESERVED]:
+        raise Invalid(f"{', '.join(clash)} can't be a feature or label: the feature store keeps these names for itself")
+    if data.segment is not None and data.segment not in data.features:
+        raise Invalid(f"segment {data.segment!r} is no feature of table {data.table!r}; features are: {', '.join(data.features)}")
 
 
 def as_of_query(data: DataPolicy, window: Window, as_of: Utc) -> str:

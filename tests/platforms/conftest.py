@@ -8,6 +8,7 @@ import pytest
 
 from tests.platforms import records_fixtures
 from tests.platforms.data_fixtures import PLATFORMS, DataPlatform
+from tests.platforms.feature_fixtures import FEATURES, Features
 from tests.platforms.records_fixtures import Records
 
 
@@ -22,6 +23,13 @@ def records(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Reco
     if request.param == "aws":
         request.getfixturevalue("aws")
     return lambda: records_fixtures.PLATFORMS[request.param](tmp_path)
+
+
+@pytest.fixture(params=sorted(FEATURES))
+def store(request: pytest.FixtureRequest, home: Path) -> Features:
+    if request.param == "aws":
+        request.getfixturevalue("aws")
+    return FEATURES[request.param](home)
 
 
 @pytest.fixture(params=PLATFORMS)

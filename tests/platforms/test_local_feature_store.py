@@ -197,3 +197,19 @@ def test_no_path_is_built_from_a_bad_table_name(store: LocalFeatureStore, home: 
 
 def _killed(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        (hourly(1).drop_columns(["event_time"]), "event_time missing, found id, label_time"),
+        (changed(hourly(1), id=["twice"] * 24), "id 'twice' stands there 24 times"),
+        (changed(hourly(1), id=[None] * 24), "24 of 24 rows have no id"),
+        (hourly(1).append_column("note", pa.array(["rainy"] * 24)), "column 'note' is string"),
+        (hourly(1).append_column("Temp", pa.array([1.0] * 24)), "temp stands there twice"),
+        (hourly(1).append_column("_version", pa.array([1.0] * 24)), "_version is the store's own"),
+    ],
+)
+def test_rows_that_can_not_be_right_are_refused_with_the_reason(tmp_path: Path, rows: pa.Table, why: str) -> None:
+    with pytest.raises(Invalid, match=why):
+        LocalFeatureStore(tmp_path).append("bikes", rows)

@@ -4,6 +4,7 @@ Poison: labels that no task has (a snapshot that read one would raise), later ve
 of the future with infinite ones, and requests answered later.
 """
 
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,14 @@ from contracts.evaluation import EvaluateChallenger, GatePolicy, JudgeEvidence
 from contracts.snapshot import Snapshot, TakeSnapshot, Window
 from contracts.training import Challenger, Purpose
 from platforms.local.capture import CapturedRow
-from platforms.local.feature_store import LocalFeatureStore
 from platforms.local.registry import LocalRegistry
 from platforms.local.scorer import LocalScorer
 from platforms.local.traffic import LocalTrafficLog
 from platforms.local.trainer import LocalTrainer
+from platforms.ports import FeatureStore
 from tests.fakes import World, fake_platform
 from tests.platforms.data_fixtures import DATA, DAY, HOUR, LEARNER, at, changed, hourly, job, lenient, take, trained, unlabelled
+from tests.platforms.feature_fixtures import FEATURES
 from tests.platforms.serving.captured import write
 
 AS_OF = at(60)
@@ -70,45 +72,60 @@ def corrections(rows: pa.Table, with_: float) -> pa.Table:
     return changed(rows, busy=[7.0] * n, temp=[with_] * n, hour=[-1.0] * n, label_time=[AS_OF + HOUR] * n)
 
 
-def pair(home: Path, rows: pa.Table, with_: float, *, known_early: bool) -> tuple[LocalFeatureStore, LocalFeatureStore]:
+def pair(
+    home: Path, rows: pa.Table, with_: float, *, known_early: bool, platform: str = "local"
+) -> tuple[FeatureStore, FeatureStore]:
     """One store with the truth, one with a poisoned future; rows may be known before their labels, or come with them."""
-    stores = LocalFeatureStore(home / "honest"), LocalFeatureStore(home / "poisoned")
+    stores = FEATURES[platform](home / "honest"), FEATURES[platform](home / "poisoned")
     for store, table in zip(stores, (rows, poisoned(rows, with_)), strict=True):
         if known_early:
             store.append("bikes", unlabelled(rows))
         store.append("bikes", table)
     stores[1].append("bikes", corrections(rows, with_))
-    return stores
+    return stores[0].features, stores[1].features
 
 
-def look(store: LocalFeatureStore, request: TakeSnapshot) -> tuple[Snapshot, bytes]:
+def look(store: FeatureStore, request: TakeSnapshot) -> tuple[Snapshot, bytes]:
     snapshot = store.snapshot(request)
-    return snapshot, Path(snapshot.dataset.uri).read_bytes()
+    rows = store.rows(snapshot.dataset, request.data, snapshot.window)
+    return snapshot, rows.ids.tobytes() + rows.event_time.tobytes() + rows.features.tobytes() + rows.label.tobytes()
 
 
 def same(snapshot: Snapshot) -> str:
-    """All of it but where it lies: counts, findings, curve, fingerprint, query."""
-    return snapshot.model_dump_json(exclude={"dataset": {"uri"}})
+    """All of it but where it lies and what it took: counts, findings, curve, fingerprint, query."""
+    query = re.sub(r'"t_[0-9a-f]+_bikes_\d+"', "bikes", snapshot.query)
+    return query + snapshot.model_dump_json(exclude={"dataset": {"uri"}, "query": True, "retrieval": True})
 
 
-@pytest.mark.parametrize("with_", [1e300, float("inf"), float("nan")], ids=str)
-@pytest.mark.parametrize("known_early", [True, False], ids=["rows came first", "rows came with their labels"])
-def test_a_snapshot_with_its_coverage_and_curve_is_the_same_to_the_last_byte(home: Path, with_: float, known_early: bool) -> None:
-    truth, poison = pair(home, honest(), with_, known_early=known_early)
-    request = take(as_of=AS_OF, data=POLICY, horizons=HORIZONS, categorical=("hour",))
-    (first, file), (second, other) = look(truth, request), look(poison, request)
+POISONS = [
+    pytest.param(platform, early, with_, id=f"{platform}, rows {'came first' if early else 'came with their labels'}, {with_}")
+    for platform in ("local", "aws")
+    for early in (True, False)
+    for with_ in ((1e300, float("inf"), float("nan")) if platform == "local" else (1e300,))
+]
+
+
+@pytest.mark.parametrize(("platform", "known_early", "with_"), POISONS)
+def test_a_snapshot_with_its_coverage_and_curve_is_the_same_to_the_last_byte(
+    request: pytest.FixtureRequest, home: Path, platform: str, known_early: bool, with_: float
+) -> None:
+    if platform == "aws":
+        request.getfixturevalue("aws")
+    truth, poison = pair(home, honest(), with_, known_early=known_early, platform=platform)
+    wanted = take(as_of=AS_OF, data=POLICY, horizons=HORIZONS, categorical=("hour",))
+    (first, rows), (second, other) = look(truth, wanted), look(poison, wanted)
     assert same(first) == same(second)
-    assert file == other
-    assert truth.coverage(request) == poison.coverage(request) == first.coverage
+    assert rows == other
+    assert truth.coverage(wanted) == poison.coverage(wanted) == first.coverage
     assert first.coverage.label_delay is not None
     assert first.coverage.label_delay.waiting > 50
 
 
 def test_the_poison_is_seen_as_soon_as_it_is_known(home: Path) -> None:
-    truth, poison = pair(home, honest(), 1e6, known_early=True)
+    truth, _ = pair(home, honest(), 1e6, known_early=True)
     clean = changed(honest(), temp=[1e6] * honest().num_rows, label_time=[AS_OF + HOUR] * honest().num_rows)
-    for store in (truth, poison):
-        store.append("bikes", clean)
+    for name in ("honest", "poisoned"):
+        FEATURES["local"](home / name).append("bikes", clean)
     request = take(as_of=AS_OF + HOUR, data=POLICY, horizons=HORIZONS)
     assert truth.snapshot(request).fingerprint != truth.snapshot(take("snapshot/before", as_of=AS_OF, data=POLICY)).fingerprint
 
@@ -168,7 +185,7 @@ def _fits(home: Path, snapshot: Snapshot) -> tuple[Challenger, Challenger]:
     return judge, refit
 
 
-def _decision(home: Path, store: LocalFeatureStore) -> tuple[str, ...]:
+def _decision(home: Path, store: FeatureStore) -> tuple[str, ...]:
     """Everything that a verdict rests on, by digest and by word."""
     snapshot = store.snapshot(take(as_of=AS_OF, data=POLICY, horizons=HORIZONS))
     judge, refit = _fits(home, snapshot)
