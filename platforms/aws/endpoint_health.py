@@ -13,6 +13,8 @@ from policies.bake import bake
 
 _NAMESPACE: Final = "AWS/SageMaker"
 _PERIOD: Final = 60
+_AHEAD: Final = timedelta(days=7)
+"""The newest minute counts, whatever this machine's clock says of it."""
 _METRICS: Final = {"requests": "Invocations", "errors": "Invocation5XXErrors"}
 """What callers got wrong (4xx) is not the model's."""
 
@@ -29,7 +31,7 @@ class EndpointHealth:
             {"Name": "EndpointConfigName", "Value": config},
         ]
         start = request.since.replace(second=0, microsecond=0)
-        end = max(datetime.now(UTC), request.since) + timedelta(seconds=_PERIOD)
+        end = max(datetime.now(UTC), request.since) + _AHEAD
         totals = dict.fromkeys(_METRICS, 0.0)
         asked = {"MetricDataQueries": [_query(*each, dimensions) for each in _METRICS.items()], "StartTime": start}
         for page in self._aws.pages("cloudwatch", "get_metric_data", EndTime=end, **asked):

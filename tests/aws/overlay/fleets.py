@@ -2,6 +2,8 @@
 
 import itertools
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -59,12 +61,28 @@ class Server:
             unpack(content, self._container.root / "model")
         self._url = self._container.serve(environment)
         self._client = httpx.Client(timeout=60)
+        self._busy = 0
+        self._idle = threading.Condition()
+
+    @contextmanager
+    def drained(self) -> Iterator[None]:
+        """Around a call, from when it was sent here: the server is not ended before its answer."""
+        with self._idle:
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._busy -= 1
+                self._idle.notify_all()
 
     def invoke(self, body: bytes, content_type: str, accept: str) -> httpx.Response:
         headers = {"Content-Type": content_type, "Accept": accept}
         return self._client.post(f"{self._url}/invocations", content=body, headers=headers)
 
     def end(self) -> None:
+        with self._idle:
+            self._idle.wait_for(lambda: not self._busy, 60)
         self._client.close()
         self._container.kill()
 

@@ -10,6 +10,7 @@ import threading
 import time
 from base64 import b64encode
 from collections import defaultdict
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,7 +21,7 @@ import httpx
 from tests.aws import bucket
 from tests.aws.calls import Call, Refusal
 from tests.aws.metrics import METRICS
-from tests.aws.overlay.fleets import Endpoint, Fleet, Params, Variant
+from tests.aws.overlay.fleets import Endpoint, Fleet, Params, Server, Variant
 from tests.aws.overlay.hosting import hosting
 from tests.aws.world import ACCOUNT, World
 
@@ -50,20 +51,20 @@ class Exchange:
 
 def _invoke(world: World, captures: "Captures", call: Call) -> Params:
     endpoint = _found(call.params["EndpointName"])
-    with endpoint.lock:
-        number, endpoint.calls = endpoint.calls, endpoint.calls + 1
-        fleet = endpoint.fleet_for(number)
-        variant = _chosen(fleet, number, call.params.get("TargetVariant"))
-        server = variant.server
-    if server is None:
-        raise Refusal("ValidationError", f"Variant {variant.name} of endpoint {endpoint.name} has no instance in service.")
     kind, accept = call.params.get("ContentType") or "application/json", call.params.get("Accept") or "application/json"
     began = time.perf_counter()
-    try:
-        answer = server.invoke(call.params["Body"], kind, accept)
-        status, body, answered = answer.status_code, answer.content, answer.headers.get("content-type", accept)
-    except httpx.HTTPError as error:
-        status, body, answered = 500, repr(error).encode(), "text/plain"
+    with ExitStack() as held:
+        with endpoint.lock:
+            number, endpoint.calls = endpoint.calls, endpoint.calls + 1
+            fleet = endpoint.fleet_for(number)
+            variant = _chosen(fleet, number, call.params.get("TargetVariant"))
+            server = variant.server
+            if server is None:
+                raise Refusal(
+                    "ValidationError", f"Variant {variant.name} of endpoint {endpoint.name} has no instance in service."
+                )
+            held.enter_context(server.drained())
+        status, body, answered = _asked(server, call.params["Body"], kind, accept)
     asked, said = (kind, call.params["Body"]), (answered, body)
     exchange = Exchange(endpoint, fleet, variant, asked, said, call.params.get("InferenceId"))
     _count(exchange, world.now(), status, (time.perf_counter() - began) * 1e6)
@@ -74,6 +75,14 @@ def _invoke(world: World, captures: "Captures", call: Call) -> Params:
         raise Refusal("ModelError", message, 424, OriginalStatusCode=status, OriginalMessage=words)
     captures.take(exchange)
     return {"Body": body, "ContentType": answered, "InvokedProductionVariant": variant.name}
+
+
+def _asked(server: Server, body: bytes, kind: str, accept: str) -> tuple[int, bytes, str]:
+    try:
+        answer = server.invoke(body, kind, accept)
+    except httpx.HTTPError as error:
+        return 500, repr(error).encode(), "text/plain"
+    return answer.status_code, answer.content, answer.headers.get("content-type", accept)
 
 
 def _found(name: str) -> Endpoint:

@@ -1,0 +1,61 @@
+"""The local instances under load, and what they leave behind: nothing is lost while they swap, come and go."""
+
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contracts.snapshot import DataPolicy
+from platforms.local.feature_table import FeatureTable
+from platforms.ports import Serving, TrafficLog
+from tests.platforms.serving.captured import START, WEEK, append_labels
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture
+def register(supervisor: Any, tools: Any) -> Any:
+    return lambda endpoint, seed=1: tools.make_model(supervisor.home, endpoint, seed)
+
+
+def test_swaps_under_load_lose_no_call(supervisor: Any, register: Any, tools: Any) -> None:
+    models = [register("swap", seed) for seed in (1, 2, 3)]
+    url = supervisor.deploy(models[0], "k0", instances=2).url
+    with tools.under_load(url) as load:
+        for number, model in enumerate(models[1:], start=1):
+            supervisor.deploy(model, f"k{number}", instances=2)
+            load.wait_for(20)
+    assert load.failures == []
+    assert load.models == {model.digest for model in models}
+
+
+def test_scaling_up_and_down_under_load_loses_no_call(supervisor: Any, serving: Serving, register: Any, tools: Any) -> None:
+    model = register("scale")
+    url = supervisor.deploy(model, "k1").url
+    with tools.under_load(url) as load:
+        assert supervisor.deploy(model, "k3", instances=3).ready == 3
+        load.wait_for(50)
+        supervisor.deploy(model, "k2", instances=1)
+        tools.eventually("one instance is left", lambda: serving.describe("scale").instances == 1)
+        tools.eventually("the others have left", lambda: len(supervisor.instances("scale")) == 1)
+        load.wait_for(50)
+    assert load.failures == []
+    assert serving.describe("scale").url == url
+
+
+def test_what_was_answered_can_be_replayed_with_its_labels(
+    supervisor: Any, traffic: TrafficLog, register: Any, tools: Any, data: DataPolicy
+) -> None:
+    model = register("replayed")
+    url = supervisor.deploy(model, "k1").url
+    answers = tools.post(url, tools.request_row("w0"), tools.request_row("w1", "2024-03-01T11:00:00Z", hour=None)).json()[
+        "answers"
+    ]
+    append_labels(FeatureTable(supervisor.home / "features", data.table), ("w0", 10, 11, 1.0), ("w1", 11, 12, 0.0))
+    served = traffic.replay("replayed", data, WEEK, START + timedelta(hours=11))
+    assert served.ids.tolist() == ["w0", "w1"]
+    assert served.score.tolist() == [answer["score"] for answer in answers]
+    assert np.array_equal(served.features, [[18.0, 3.5], [np.nan, 3.5]], equal_nan=True)
+    assert np.array_equal(served.label, [1.0, np.nan], equal_nan=True)
+    assert served.digest.tolist() == [model.digest] * 2
