@@ -15,7 +15,14 @@ OPERATOR: Final = frozenset({"platforms/aws/account.py", "platforms/aws/account_
 """What `doctor` asks, with the rights of whoever runs it."""
 ALWAYS: Final = frozenset({"kms:Decrypt", "kms:GenerateDataKey", "sns:Publish"})
 """Encrypted objects are read and written, and notices go to a topic by a client of its own."""
-_OF_ONE: Final = {"s3": "S3", "kms": "Kms", "iam": "PassRole", "athena": "Athena", "sns": "Sns"}
+_OF_ONE: Final = {
+    "s3": "S3",
+    "kms": "Kms",
+    "iam:PassRole": "PassRole",
+    "iam:CreateServiceLinkedRole": "LinkedRole",
+    "athena": "Athena",
+    "sns": "Sns",
+}
 _READING: Final = re.compile(r"sagemaker:(?:Describe|List|Get|BatchGet|BatchDescribe|Search)")
 _STATEMENTS: Final = """\
               - Sid: S3
@@ -31,6 +38,10 @@ _STATEMENTS: Final = """\
                 Effect: Allow
                 Resource: !GetAtt TrainingRole.Arn
                 Condition: { StringEquals: { "iam:PassedToService": sagemaker.amazonaws.com } }
+              - Sid: LinkedRole # made by AWS with the first scalable target of an account
+                Effect: Allow
+                Resource: !Sub "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/aws-service-role/*"
+                Condition: { StringEquals: { "iam:AWSServiceName": sagemaker.application-autoscaling.amazonaws.com } }
               - Sid: SagemakerRead
                 Effect: Allow
                 Resource: "*"
@@ -70,7 +81,7 @@ def statements() -> dict[str, list[str]]:
         if service == "sagemaker":
             found["SagemakerRead" if _READING.match(action) else "SagemakerWrite"].append(action)
         else:
-            found[_OF_ONE.get(service, "Rest")].append(action)
+            found[_OF_ONE.get(action) or _OF_ONE.get(service, "Rest")].append(action)
     return found
 
 
