@@ -14,7 +14,9 @@ from typing import ParamSpec, TypeVar
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.beating import beating, heartbeat
 from platforms.errors import Conflict, Corrupt, Invalid, NotFound, PlatformError, TrainingFailed
+from platforms.patience import ticking
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,12 +30,13 @@ def to_application_error(error: PlatformError) -> ApplicationError:
 
 
 def translated(step: Callable[P, R]) -> Callable[P, R]:
-    """Let a step raise platform errors and Temporal see application errors."""
+    """Let a step raise platform errors and Temporal see application errors, and let it be heard of while it blocks."""
 
     @functools.wraps(step)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return step(*args, **kwargs)
+            with beating(), ticking(heartbeat()):
+                return step(*args, **kwargs)
         except PlatformError as error:
             raise to_application_error(error) from error
 

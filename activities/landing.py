@@ -1,19 +1,14 @@
 """What a promotion, a recalibration and a rollback have in common: deploy, and see every instance answer with the model."""
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import copy_context
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.beating import beating
 from contracts.rollout import Deployment, DeployModel, Manifest, Promotion
 from contracts.training import ModelRef, ModelStatus
 from platforms.ports import Platform
-
-_BEAT_SECONDS = 4.0
 
 
 class Landing:
@@ -23,7 +18,7 @@ class Landing:
 
     def land(self, request: DeployModel) -> Deployment:
         """Deploy and wait until every instance answers with the model."""
-        with _beating():
+        with beating():
             deployment = self._platform.serving.deploy(request)
             deadline = time.monotonic() + self._pace.land_seconds
             while not _settled(deployment, request):
@@ -47,24 +42,6 @@ def lineage_after(before: Manifest) -> tuple[str, ...]:
     """Of several shifts of one model in a row only the last is kept, so that they don't crowd out the former champions."""
     former = before.lineage[1:] if before.recalibration else before.lineage
     return (before.champion.digest, *former)[:20]
-
-
-@contextmanager
-def _beating() -> Iterator[None]:
-    """Calls to a platform far away, and the pauses between them, may each outlast the heartbeat's time-out."""
-    done = threading.Event()
-
-    def beat() -> None:
-        while not done.wait(_BEAT_SECONDS):
-            activity.heartbeat()
-
-    beater = threading.Thread(target=copy_context().run, args=(beat,), name="heartbeat", daemon=True)
-    beater.start()
-    try:
-        yield
-    finally:
-        done.set()
-        beater.join()
 
 
 def _sleep(seconds: float) -> None:

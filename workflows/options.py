@@ -48,8 +48,9 @@ _PATIENT = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficien
 _BOUNDED = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30), maximum_attempts=6)
 _WAIT = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 
-DATA = Options(start_to_close_timeout=timedelta(minutes=15), retry_policy=_BOUNDED)
-"""Queries and scoring: minutes at most, repeated a few times."""
+DATA = Options(start_to_close_timeout=timedelta(hours=2), heartbeat_timeout=timedelta(minutes=1), retry_policy=_BOUNDED)
+"""Queries and scoring: minutes here, longer where a job of a cloud has to start for it. `activities/failures.py` sends heartbeats
+for a step that blocks, so that a dead worker is noticed in a minute."""
 
 JUDGEMENT = Options(start_to_close_timeout=timedelta(minutes=5), retry_policy=_BOUNDED)
 """A pure policy on numbers that are there."""

@@ -1,14 +1,18 @@
 """The one translator: which of a platform's errors are tried again, and under which name Temporal sees them."""
 
+import dataclasses
 import inspect
+import time
 from datetime import timedelta
 
 import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.testing import ActivityEnvironment
 
 from activities.failures import not_yet, to_application_error, translated
 from platforms import errors
 from platforms.errors import PlatformError
+from platforms.patience import tick
 
 RETRIED = {
     "PlatformError": True,
@@ -52,3 +56,26 @@ def test_not_yet_asks_for_a_pause_and_alarms_nobody() -> None:
     assert error.next_retry_delay == timedelta(hours=6)
     assert error.category is ApplicationErrorCategory.BENIGN
     assert not error.non_retryable
+
+
+def _environment(timeout: timedelta | None) -> tuple[ActivityEnvironment, list[object]]:
+    environment, heard = ActivityEnvironment(), list[object]()
+    environment.info = dataclasses.replace(environment.info, heartbeat_timeout=timeout)
+    environment.on_heartbeat = lambda *details: heard.append(details)
+    return environment, heard
+
+
+def test_a_step_that_blocks_is_heard_of_where_its_options_ask_for_it() -> None:
+    for timeout, beats in ((timedelta(milliseconds=80), True), (None, False)):
+        environment, heard = _environment(timeout)
+        environment.run(translated(lambda: time.sleep(0.2)))
+        assert bool(heard) is beats
+
+
+def test_an_adapter_that_ticks_between_two_looks_sends_heartbeats_and_outside_of_a_step_nothing() -> None:
+    environment, heard = _environment(None)
+    environment.run(translated(lambda: [tick() for _ in range(3)]))
+    assert len(heard) == 3
+    tick()
+    translated(tick)()
+    assert len(heard) == 3
