@@ -104,11 +104,32 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
         "make an artifact servable",
         "the name is made from artifact, code and settings; one that is there holds the same",
     ),
+    ("sagemaker", "create_model_card"): Call(
+        ("sagemaker:CreateModelCard",), Retry.ADOPT, "a card for people", "the name is made from the model's digest"
+    ),
+    ("sagemaker", "create_model_package"): Call(
+        ("sagemaker:CreateModelPackage", "iam:PassRole"),
+        Retry.ADOPT,
+        "register a model",
+        "`ClientToken` is made from group and digest, and a package of the same digest is looked for first",
+    ),
+    ("sagemaker", "create_model_package_group"): Call(
+        ("sagemaker:CreateModelPackageGroup", "sagemaker:AddTags"),
+        Retry.ADOPT,
+        "a group for each endpoint's models",
+        "the name is made from the endpoint's",
+    ),
     ("sagemaker", "create_training_job"): Call(
         ("sagemaker:CreateTrainingJob", "sagemaker:AddTags", "iam:PassRole"),
         Retry.ADOPT,
         "train",
         "the name is made from the key and the attempt; what has the name is held to the key and taken over",
+    ),
+    ("sagemaker", "create_transform_job"): Call(
+        ("sagemaker:CreateTransformJob", "sagemaker:AddTags"),
+        Retry.ADOPT,
+        "score rows",
+        "the name is made from the rows, the model and the attempt; a job that is there is followed",
     ),
     ("sagemaker", "delete_endpoint_config"): Call(
         ("sagemaker:DeleteEndpointConfig",),
@@ -131,14 +152,23 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
     ("sagemaker", "describe_feature_group"): Call(
         ("sagemaker:DescribeFeatureGroup",), Retry.READ, "columns and offline store of a feature group", _READS
     ),
+    ("sagemaker", "describe_model_package"): Call(
+        ("sagemaker:DescribeModelPackage",), Retry.READ, "see where the model stands", _READS
+    ),
     ("sagemaker", "describe_processing_job"): Call(
         ("sagemaker:DescribeProcessingJob",), Retry.READ, "find the files of a monitoring job", _READS
     ),
     ("sagemaker", "describe_training_job"): Call(
         ("sagemaker:DescribeTrainingJob",), Retry.READ, "look at a training job", _READS
     ),
+    ("sagemaker", "describe_transform_job"): Call(
+        ("sagemaker:DescribeTransformJob",), Retry.READ, "follow a transform job", _READS
+    ),
     ("sagemaker", "list_feature_groups"): Call(
         ("sagemaker:ListFeatureGroups",), Retry.READ, "say which feature groups there are, where one is missing", _READS
+    ),
+    ("sagemaker", "list_model_packages"): Call(
+        ("sagemaker:ListModelPackages",), Retry.READ, "find the package of a digest, and who is champion", _READS
     ),
     ("sagemaker", "stop_training_job"): Call(
         ("sagemaker:StopTrainingJob",),
@@ -151,6 +181,12 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
         Retry.LOOK,
         "move an endpoint's traffic to another model",
         "the wish is written first and marked once it is taken; a deployment of it that runs, or has gone back, is taken over",
+    ),
+    ("sagemaker", "update_model_card"): Call(
+        ("sagemaker:UpdateModelCard",), Retry.REPEAT, "say where the model stands", "the same status again is the same"
+    ),
+    ("sagemaker", "update_model_package"): Call(
+        ("sagemaker:UpdateModelPackage",), Retry.REPEAT, "say where the model stands", "the same status again is the same"
     ),
     ("sqs", "change_message_visibility"): Call(
         ("sqs:ChangeMessageVisibility",),

@@ -34,6 +34,9 @@ class AwsSettings(BaseSettings):
     """Whether somebody with the right to may still end the retention."""
     feature_group_prefix: str = Field(default="", pattern=r"^[a-zA-Z0-9-]{0,40}$")
     """Stands before a feature group's name where it is called otherwise than the endpoint's table."""
+    scoring: Literal["transform", "worker"] = "transform"
+    """Where rows are scored: by batch transform, a job for each table of rows; or in the worker, at once and without a job, which
+    the shadow bench with its many small tables wants."""
     athena_workgroup: str = "primary"
     athena_database: str = "sagemaker_featurestore"
     athena_price_per_tb: float = Field(default=5.0, ge=0)

@@ -35,6 +35,7 @@ class AwsTrainer:
         self._aws = aws
         self._objects = objects
         self._package = package or Package(aws, objects)
+        self._jobs: dict[str, TrainChallenger] = {}
 
     def start(self, job: TrainChallenger) -> JobState:
         """Start the job, adopt the one that has this key, or begin another attempt where the last got no machine.
@@ -173,11 +174,13 @@ class AwsTrainer:
             raise Conflict(f"the key {job.key!r} belongs to another training job in {self._objects.uri(_job_key(job.key))}")
 
     def _job(self, key: str) -> TrainChallenger:
-        """Raises: NotFound."""
-        try:
-            return self._objects.read(_job_key(key), TrainChallenger)
-        except NotFound:
-            raise NotFound(f"no training job has the key {key!r}: start it first") from None
+        """What was asked under this key; it never changes, so it is read once. Raises: NotFound."""
+        if key not in self._jobs:
+            try:
+                self._jobs[key] = self._objects.read(_job_key(key), TrainChallenger)
+            except NotFound:
+                raise NotFound(f"no training job has the key {key!r}: start it first") from None
+        return self._jobs[key]
 
     def _stopped(self, key: str) -> bool:
         return self._objects.there(self._stop_note(key))

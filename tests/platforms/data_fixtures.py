@@ -23,11 +23,17 @@ from contracts.training import (
     Tags,
     TrainChallenger,
 )
+from platforms.aws.objects import Objects
+from platforms.aws.registry import AwsRegistry
+from platforms.aws.scorer import AwsScorer
+from platforms.aws.trainer import AwsTrainer
 from platforms.local.feature_store import LocalFeatureStore
 from platforms.local.registry import LocalRegistry
 from platforms.local.scorer import LocalScorer
 from platforms.local.trainer import LocalTrainer
 from platforms.ports import FeatureStore, ModelRegistry, Scorer, Trainer
+from tests.aws.mirrored import MirroredFeatures
+from tests.aws.places import account_at
 
 START = datetime(2012, 1, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -53,7 +59,17 @@ def local_platform(home: Path) -> DataPlatform:
     return DataPlatform(store, LocalTrainer(home), LocalRegistry(home), LocalScorer(), store.append)
 
 
+def aws_jobs(home: Path) -> DataPlatform:
+    """Jobs, models and scores on AWS; the datasets come from the local feature store."""
+    aws = account_at(home)
+    objects = Objects(aws)
+    features = MirroredFeatures(home, objects)
+    return DataPlatform(features, AwsTrainer(aws, objects), AwsRegistry(aws, objects), AwsScorer(aws, objects), features.append)
+
+
 PLATFORMS: dict[str, Callable[[Path], DataPlatform]] = {"local": local_platform}
+JOBS: dict[str, Callable[[Path], DataPlatform]] = {"local": local_platform, "aws": aws_jobs}
+"""For the ports that come after the feature store."""
 
 
 def at(days: float) -> datetime:
@@ -138,12 +154,13 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def finished(trainer: Trainer, wanted: TrainChallenger) -> JobState:
     """Start the job and follow it to its end."""
     state = trainer.start(wanted)
+    time.sleep(0.3)
 
     def ended() -> bool:
         nonlocal state

@@ -33,7 +33,8 @@ print(LocalTrainer(Path(sys.argv[1])).start(TrainChallenger.model_validate_json(
 HOG = """
 import sys
 import numpy as np
-from platforms.tabular import fit, train_job
+from platforms.local import train_job
+from platforms.tabular import fit
 fit.train = lambda job, say: np.empty(1 << 40, np.uint8)
 sys.exit(train_job.main([sys.argv[1]]))
 """

@@ -1,7 +1,7 @@
 """What every registry and scorer does: a model is known by its digest, stands where it was put, and scores by name."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,15 +10,21 @@ import pytest
 from contracts.training import Challenger, ModelRef, ModelStatus, Recipe
 from platforms.errors import Corrupt, Invalid, NotFound
 from platforms.ports import Rows
-from tests.platforms.data_fixtures import DATA, LEARNER, PLATFORMS, DataPlatform, card, hourly, job, take, trained
+from tests.platforms.data_fixtures import DATA, JOBS, LEARNER, DataPlatform, card, hourly, job, take, trained
 
 pytestmark = pytest.mark.processes
 
 
-@pytest.fixture(scope="module", params=PLATFORMS)
-def world(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[DataPlatform, Challenger, Challenger]:
+@pytest.fixture(scope="module", params=JOBS)
+def world(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DataPlatform, Challenger, Challenger]]:
     """A platform and two models, trained once for this file; each test has an endpoint of its own."""
-    platform = PLATFORMS[request.param](tmp_path_factory.mktemp("registry"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in request.getfixturevalue("simulator").environment.items() if request.param == "aws" else ():
+            patch.setenv(name, value)
+        yield _with_models(JOBS[request.param](tmp_path_factory.mktemp("registry")))
+
+
+def _with_models(platform: DataPlatform) -> tuple[DataPlatform, Challenger, Challenger]:
     platform.append("bikes", hourly(60))
     snapshot = platform.features.snapshot(take())
     rival = Recipe(learner=LEARNER.model_copy(update={"rounds": 5}))
@@ -146,7 +152,7 @@ def test_a_wrong_digest_is_never_scored(registry_platform: DataPlatform, first: 
 
 
 def test_a_model_that_is_gone_is_not_found(registry_platform: DataPlatform, first: Challenger) -> None:
-    gone = str(Path(first.artifact_uri).parent / "gone.json")
+    gone = f"{first.artifact_uri.rsplit('/', 1)[0]}/gone.json"
     with pytest.raises(NotFound):
         registry_platform.scorer.score(gone, first.model, DATA.features, _rows([[1, 2]]))
 
