@@ -129,8 +129,8 @@ class AwsTrainer:
         return self._state(job, attempt)
 
     def _state(self, job: TrainChallenger, attempt: Attempt) -> JobState:
-        """One that is being stopped on request counts as stopped: nobody waits for what it might still say."""
-        if attempt.running and (attempt.status == "Stopping" or self._stopped(job.key)):
+        """One that is being stopped on our request counts as stopped: nobody waits for what it might still say."""
+        if attempt.running and self._stopped(job.key):
             return JobState(key=job.key, phase=JobPhase.STOPPED, progress="stopped on request")
         return attempt.state(job, self._objects)
 

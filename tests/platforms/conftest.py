@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.platforms import records_fixtures
-from tests.platforms.data_fixtures import JOBS, PLATFORMS, DataPlatform
+from tests.platforms.data_fixtures import PLATFORMS, DataPlatform
 from tests.platforms.feature_fixtures import FEATURES, Features
 from tests.platforms.records_fixtures import Records
 
@@ -34,12 +34,6 @@ def store(request: pytest.FixtureRequest, home: Path) -> Features:
 
 @pytest.fixture(params=PLATFORMS)
 def platform(request: Any, home: Path) -> DataPlatform:
-    return PLATFORMS[request.param](home)
-
-
-@pytest.fixture(params=JOBS)
-def job_platform(request: Any, home: Path) -> DataPlatform:
-    """For the ports that come after the feature store: training, registry, scores."""
     if request.param == "aws":
         request.getfixturevalue("aws")
-    return JOBS[request.param](home)
+    return PLATFORMS[request.param](home)

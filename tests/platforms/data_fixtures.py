@@ -32,8 +32,8 @@ from platforms.local.registry import LocalRegistry
 from platforms.local.scorer import LocalScorer
 from platforms.local.trainer import LocalTrainer
 from platforms.ports import FeatureStore, ModelRegistry, Scorer, Trainer
-from tests.aws.mirrored import MirroredFeatures
 from tests.aws.places import account_at
+from tests.platforms.feature_fixtures import aws_features
 
 START = datetime(2012, 1, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -59,17 +59,15 @@ def local_platform(home: Path) -> DataPlatform:
     return DataPlatform(store, LocalTrainer(home), LocalRegistry(home), LocalScorer(), store.append)
 
 
-def aws_jobs(home: Path) -> DataPlatform:
-    """Jobs, models and scores on AWS; the datasets come from the local feature store."""
-    aws = account_at(home)
+def aws_platform(home: Path) -> DataPlatform:
+    aws, store = account_at(home), aws_features(home)
     objects = Objects(aws)
-    features = MirroredFeatures(home, objects)
-    return DataPlatform(features, AwsTrainer(aws, objects), AwsRegistry(aws, objects), AwsScorer(aws, objects), features.append)
+    return DataPlatform(
+        store.features, AwsTrainer(aws, objects), AwsRegistry(aws, objects), AwsScorer(aws, objects), store.append
+    )
 
 
-PLATFORMS: dict[str, Callable[[Path], DataPlatform]] = {"local": local_platform}
-JOBS: dict[str, Callable[[Path], DataPlatform]] = {"local": local_platform, "aws": aws_jobs}
-"""For the ports that come after the feature store."""
+PLATFORMS: dict[str, Callable[[Path], DataPlatform]] = {"local": local_platform, "aws": aws_platform}
 
 
 def at(days: float) -> datetime:

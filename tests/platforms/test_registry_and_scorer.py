@@ -10,18 +10,18 @@ import pytest
 from contracts.training import Challenger, ModelRef, ModelStatus, Recipe
 from platforms.errors import Corrupt, Invalid, NotFound
 from platforms.ports import Rows
-from tests.platforms.data_fixtures import DATA, JOBS, LEARNER, DataPlatform, card, hourly, job, take, trained
+from tests.platforms.data_fixtures import DATA, LEARNER, PLATFORMS, DataPlatform, card, hourly, job, take, trained
 
 pytestmark = pytest.mark.processes
 
 
-@pytest.fixture(scope="module", params=JOBS)
+@pytest.fixture(scope="module", params=PLATFORMS)
 def world(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DataPlatform, Challenger, Challenger]]:
     """A platform and two models, trained once for this file; each test has an endpoint of its own."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in request.getfixturevalue("simulator").environment.items() if request.param == "aws" else ():
             patch.setenv(name, value)
-        yield _with_models(JOBS[request.param](tmp_path_factory.mktemp("registry")))
+        yield _with_models(PLATFORMS[request.param](tmp_path_factory.mktemp("registry")))
 
 
 def _with_models(platform: DataPlatform) -> tuple[DataPlatform, Challenger, Challenger]:

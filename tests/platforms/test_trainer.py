@@ -32,11 +32,6 @@ pytestmark = pytest.mark.processes
 
 
 @pytest.fixture
-def platform(job_platform: DataPlatform) -> DataPlatform:
-    return job_platform
-
-
-@pytest.fixture
 def snapshot(platform: DataPlatform) -> Snapshot:
     platform.append("bikes", hourly(60))
     return platform.features.snapshot(take(horizons=("all",)))
