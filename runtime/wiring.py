@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 
 from contracts.review import Notice
 from platforms.channels import Channels, Post
+from platforms.checkup import Checkup
 from platforms.errors import PlatformError
 from platforms.letters import AlarmIntake
 from platforms.ports import DecisionVault, EvidenceStore, Platform
 from runtime.errors import Misconfigured
+from runtime.fleet_file import load
 from runtime.settings import Settings
 
 
@@ -96,6 +98,22 @@ def alarm_intake_from(settings: Settings) -> AlarmIntake:
         reports=SageMakerMonitorReports(aws),
         endpoint_prefix=aws.settings.endpoint_prefix,
     )
+
+
+def checkup_from(settings: Settings) -> Checkup | None:
+    """What `doctor` looks at on this platform besides our own processes. Raises: Misconfigured."""
+    if settings.platform == "local":
+        return None
+    from platforms.aws.account import AwsCheckup, Queues
+    from platforms.aws.calls import Aws
+    from platforms.aws.settings import AwsSettings
+
+    queues = Queues(settings.sqs_queue_url, settings.sqs_dead_letter_url, settings.sqs_most_receives)
+    fleet = load(settings.fleet) if settings.fleet else None
+    try:
+        return AwsCheckup(Aws(AwsSettings()), queues, fleet)
+    except PlatformError as error:
+        raise Misconfigured(str(error)) from None
 
 
 def _local(settings: Settings) -> Platform:

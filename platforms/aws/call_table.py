@@ -54,6 +54,9 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
     ),
     ("athena", "get_query_execution"): Call(("athena:GetQueryExecution",), Retry.READ, "follow a query", _READS),
     ("athena", "get_query_results"): Call(("athena:GetQueryResults",), Retry.READ, "read a small result", _READS),
+    ("athena", "get_work_group"): Call(
+        ("athena:GetWorkGroup",), Retry.READ, "see that the workgroup is there and enabled", _READS
+    ),
     ("athena", "start_query_execution"): Call(
         ("athena:StartQueryExecution", "athena:GetWorkGroup", "glue:GetDatabase", "glue:GetTable", "glue:GetPartitions"),
         Retry.ADOPT,
@@ -70,13 +73,33 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
     ("cloudwatch", "get_metric_data"): Call(
         ("cloudwatch:GetMetricData",), Retry.READ, "count calls and errors of the champion while it bakes", _READS
     ),
+    ("cloudwatch", "list_tags_for_resource"): Call(
+        ("cloudwatch:ListTagsForResource",), Retry.READ, "see whether a guarding alarm opens incidents itself", _READS
+    ),
+    ("events", "describe_rule"): Call(("events:DescribeRule",), Retry.READ, "see that a rule is enabled", _READS),
+    ("events", "list_rule_names_by_target"): Call(
+        ("events:ListRuleNamesByTarget",), Retry.READ, "see which rules bring alarms", _READS
+    ),
+    ("glue", "get_database"): Call(("glue:GetDatabase",), Retry.READ, "see that the database is there", _READS),
     ("glue", "get_table"): Call(("glue:GetTable",), Retry.READ, "columns and partition keys of a table", _READS),
+    ("iam", "get_role"): Call(("iam:GetRole",), Retry.READ, "see whom a role trusts", _READS),
+    ("iam", "simulate_principal_policy"): Call(
+        ("iam:SimulatePrincipalPolicy",), Retry.READ, "see what is not allowed before it is tried", _READS
+    ),
+    ("kms", "get_key_policy"): Call(("kms:GetKeyPolicy",), Retry.READ, "see that EventBridge may use the queue's key", _READS),
     ("s3", "delete_object"): Call(
         ("s3:DeleteObject",), Retry.REPEAT, "remove what no longer counts", "what is gone already is nothing"
     ),
+    ("s3", "get_bucket_encryption"): Call(
+        ("s3:GetEncryptionConfiguration",), Retry.READ, "see that the bucket is encrypted", _READS
+    ),
+    ("s3", "get_bucket_versioning"): Call(("s3:GetBucketVersioning",), Retry.READ, "see that the bucket keeps versions", _READS),
     ("s3", "get_object"): Call(("s3:GetObject", "kms:Decrypt"), Retry.READ, "read an object of the bucket", _READS),
     ("s3", "get_object_lock_configuration"): Call(
         ("s3:GetBucketObjectLockConfiguration",), Retry.READ, "see whether audit records can be retained", _READS
+    ),
+    ("s3", "get_public_access_block"): Call(
+        ("s3:GetBucketPublicAccessBlock",), Retry.READ, "see that the bucket can't be made public", _READS
     ),
     ("s3", "head_object"): Call(("s3:GetObject", "s3:ListBucket"), Retry.READ, "see whether an object is there", _READS),
     ("s3", "list_objects_v2"): Call(("s3:ListBucket",), Retry.READ, "list objects in order", _READS),
@@ -188,6 +211,9 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
     ("sagemaker", "update_model_package"): Call(
         ("sagemaker:UpdateModelPackage",), Retry.REPEAT, "say where the model stands", "the same status again is the same"
     ),
+    ("service-quotas", "list_service_quotas"): Call(
+        ("servicequotas:ListServiceQuotas",), Retry.READ, "see how many instances are allowed", _READS
+    ),
     ("sqs", "change_message_visibility"): Call(
         ("sqs:ChangeMessageVisibility",),
         Retry.REPEAT,
@@ -210,5 +236,28 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
         "put a message among the dead letters, or back",
         "sent before the original is deleted, so none is lost; a second copy is the same alarm, and counts once",
     ),
+    ("sts", "get_caller_identity"): Call(("sts:GetCallerIdentity",), Retry.READ, "see whose credentials these are", _READS),
 }
 """By service and boto3's name of the operation."""
+
+OF_BRIDGE: Final = frozenset(name for name in CALLS if name[0] == "sqs") | {("sagemaker", "describe_processing_job")}
+"""What the bridge calls, and the worker doesn't."""
+
+OF_DOCTOR: Final = frozenset(
+    {
+        ("athena", "get_work_group"),
+        ("cloudwatch", "list_tags_for_resource"),
+        ("events", "describe_rule"),
+        ("events", "list_rule_names_by_target"),
+        ("glue", "get_database"),
+        ("iam", "get_role"),
+        ("iam", "simulate_principal_policy"),
+        ("kms", "get_key_policy"),
+        ("s3", "get_bucket_encryption"),
+        ("s3", "get_bucket_versioning"),
+        ("s3", "get_public_access_block"),
+        ("service-quotas", "list_service_quotas"),
+        ("sts", "get_caller_identity"),
+    }
+)
+"""What `python starter.py doctor` asks with the rights of whoever runs it."""
