@@ -48,6 +48,8 @@ class Wish(Contract):
     """Of the scalable target before the deployment."""
     applied: tuple[Applied, ...] = ()
     """The last ones, the newest last, this one included."""
+    served: tuple[str, ...] = ()
+    """Configurations that have been in service, the newest last; those of deployments that went back are not among them."""
 
     def asked(self, key: str) -> Applied | None:
         return next((each for each in self.applied if each.key == key), None)

@@ -16,8 +16,10 @@ from platforms.errors import Conflict, NotFound
 
 DIGEST: Final = "HOMEOSTAT_DIGEST"
 """Environment variable of a model: the digest of its artifact."""
-_KEPT: Final = 3
-"""The model in service, the one that a rollback goes back to, and one before."""
+_FORMER: Final = 2
+"""Kept beside what is in service: what a rollback goes back to, and one before."""
+_LOOKED_BACK: Final = 10
+"""Deployments; what came before them was tidied up after them."""
 
 
 class EndpointParts:
@@ -34,7 +36,8 @@ class EndpointParts:
         serving, model = request.serving, request.model
         container = (self._package.uri(), self._package.image("inference", serving.instance_type))
         made_of = (model.digest, str(serving.threshold), *container)
-        recipe = sha256("\n".join((*made_of, serving.instance_type)).encode()).hexdigest()
+        around = (serving.instance_type, *map(str, self._capture(model.endpoint).items()))
+        recipe = sha256("\n".join((*made_of, *around)).encode()).hexdigest()
         name = name_of(self._prefix, model.endpoint, "model", "\n".join(made_of))
         alike = before.alike(recipe) if before else None
         if alike is not None and self._there(alike.config):
@@ -77,12 +80,10 @@ class EndpointParts:
 
     def forget(self, wish: Wish, live: str) -> None:
         """Remove configurations of ours that no rollback goes to, and their models. Only once no deployment runs."""
-        kept: list[Applied] = [each for each in (wish.known(live),) if each is not None]
-        for each in reversed(wish.applied):
-            if len(kept) < _KEPT and each.digest not in {other.digest for other in kept}:
-                kept.append(each)
-        configs, models = {live, *(each.config for each in kept)}, {each.model for each in kept}
-        for each in wish.applied:
+        before = [config for config in wish.served if config != live][-_FORMER:]
+        configs = {live, *before}
+        models = {known.model for known in map(wish.known, configs) if known is not None}
+        for each in wish.applied[-_LOOKED_BACK:]:
             if each.config not in configs:
                 configs.add(each.config)
                 with suppress(NotFound):

@@ -17,6 +17,7 @@ from platforms.errors import Conflict, Invalid, NotFound, PlatformError, Unavail
 from platforms.ports import ModelRegistry
 
 _VARIANT = "AllTraffic"
+_REMEMBERED = 10
 
 
 class AwsServing:
@@ -102,13 +103,14 @@ class AwsServing:
             at=datetime.now(UTC),
             key=request.key,
             digest=request.model.digest,
-            config=self._served(applied, before, live),
+            config=_config(applied, before, live),
             variant=variant,
             modified=live.modified if live else None,
             alarms=armed,
             notes=notes,
             bounds=bounds,
             applied=(*(before.applied if before else ()), applied),
+            served=_served(before, live),
         )
         if not self._log.write(wish):
             return self._met(request)
@@ -120,11 +122,6 @@ class AwsServing:
         if kept is None or kept.wish.asked(request.key) is None:
             raise Unavailable(f"another deployment of {request.model.endpoint} has just been asked for: wait for its end")
         return kept
-
-    def _served(self, applied: Applied, before: Wish | None, live: LiveEndpoint | None) -> str:
-        """The configuration in service, if it is of this recipe already: then there is nothing to do."""
-        known = before.known(live.config) if before and live else None
-        return known.config if known is not None and known.recipe == applied.recipe else applied.config
 
     def _carry_out(self, kept: Kept, request: DeployModel) -> None:
         """From wherever an earlier attempt stopped. Raises: as `deploy`."""
@@ -172,6 +169,8 @@ class AwsServing:
         )
 
     def _make(self, wish: Wish, request: DeployModel, count: int) -> None:
+        if not self._aws.settings.role:
+            raise Invalid("no role is configured: set HOMEOSTAT_AWS_ROLE to the one that endpoints run under")
         applied = wish.asked(request.key)
         assert applied is not None  # the wish is this request's own
         self._parts.make(applied, request, self._registry.get(request.model), wish, count)
@@ -252,6 +251,18 @@ class AwsServing:
 
     def _url(self, endpoint: str) -> str:
         return f"{self._aws.address('sagemaker-runtime')}/endpoints/{self._name(endpoint)}/invocations"
+
+
+def _config(applied: Applied, before: Wish | None, live: LiveEndpoint | None) -> str:
+    """The configuration in service, if it is of this recipe already: then there is nothing to do."""
+    known = before.known(live.config) if before and live else None
+    return known.config if known is not None and known.recipe == applied.recipe else applied.config
+
+
+def _served(before: Wish | None, live: LiveEndpoint | None) -> tuple[str, ...]:
+    earlier = before.served if before else ()
+    now = (live.config,) if live else ()
+    return (*(config for config in earlier if config not in now), *now)[-_REMEMBERED:]
 
 
 def _free(live: LiveEndpoint) -> None:

@@ -19,6 +19,7 @@ class Simulator:
     def __init__(self, process: subprocess.Popen[str], url: str) -> None:
         self._process = process
         self.url = url
+        self._client = httpx.Client(base_url=f"{url}/_sim/")
 
     @classmethod
     def start(cls, home: Path, speed: float = 60.0, port: int = 0) -> "Simulator":
@@ -60,13 +61,13 @@ class Simulator:
         self._ask("reset", {})
 
     def stop(self) -> None:
+        self._client.close()
         self._process.terminate()
         self._process.wait(10)
         assert self._process.stdout is not None
         self._process.stdout.close()
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        url = f"{self.url}/_sim/{path}"
-        answer = httpx.get(url) if body is None else httpx.post(url, json=body)
+        answer = self._client.get(path) if body is None else self._client.post(path, json=body)
         answer.raise_for_status()
         return answer.json()
