@@ -4,11 +4,11 @@ Temporal tries again, botocore doesn't: two retries on top of each other multipl
 """
 
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
-from platforms.aws.failures import refusal, unreachable
+from platforms.aws.failures import THROTTLED, code_of, refusal, unreachable
+from platforms.aws.limiter import limiter_for
 from platforms.aws.settings import AwsSettings
 from platforms.errors import Invalid
 
@@ -32,7 +32,7 @@ class Aws:
             retries={"total_max_attempts": 1, "mode": "standard"}, connect_timeout=5, read_timeout=60, max_pool_connections=32
         )
         self._clients: dict[str, Any] = {}
-        self._next: dict[tuple[str, str], float] = {}
+        self._limiter = limiter_for(self._session.profile_name, self._session.region_name, settings.calls_per_second)
         self._lock = threading.Lock()
 
     @property
@@ -53,13 +53,16 @@ class Aws:
         from botocore.parsers import ResponseParserError
 
         client = self.client(service)
-        self._wait_for_turn(service, operation)
+        self._limiter.wait(service, operation)
         try:
             answer: Answer = getattr(client, operation)(**asked)
         except ClientError as error:
+            if code_of(error.response) in THROTTLED:
+                self._limiter.throttled(service, operation)
             raise refusal(service, operation, error.response) from None
         except (BotoCoreError, ResponseParserError) as error:
             raise unreachable(service, operation, error) from None
+        self._limiter.passed(service, operation)
         return answer
 
     def pages(self, service: str, operation: str, **asked: Any) -> Iterator[Answer]:  # noqa: ANN401 - as above
@@ -84,11 +87,3 @@ class Aws:
             if service not in self._clients:
                 self._clients[service] = self._session.client(service, region_name=self.region, config=self._config)
             return self._clients[service]
-
-    def _wait_for_turn(self, service: str, operation: str) -> None:
-        """Calls of one operation are spread over time, so that a fleet does not throttle itself."""
-        with self._lock:
-            now = time.monotonic()
-            turn = max(now, self._next.get((service, operation), 0.0))
-            self._next[service, operation] = turn + 1 / self.settings.calls_per_second
-        time.sleep(turn - now)

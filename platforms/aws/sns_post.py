@@ -4,7 +4,8 @@ import re
 from hashlib import sha256
 from typing import Any, Final
 
-from platforms.errors import Conflict, Exhausted, Invalid, NotFound, PlatformError, Unavailable
+from platforms.aws.failures import RIGHTS, code_of, kind_of
+from platforms.errors import Exhausted, Invalid, NotFound, PlatformError, Unavailable
 from platforms.message import Message
 
 _TOPIC: Final = re.compile(r"sns:(arn:aws[a-z-]*:sns:([a-z0-9-]+):\d{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?)")
@@ -12,18 +13,6 @@ _FIFO: Final = ".fifo"
 _MOST_SUBJECT: Final = 99
 _MOST_BYTES: Final = 250_000
 _PLAIN: Final = re.compile(r"[^\x20-\x7e]")
-
-_LATER: Final = frozenset(
-    {"Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "TooManyRequestsException"}
-    | {"InternalError", "InternalFailure", "InternalErrorException", "ServiceUnavailable", "RequestTimeout"}
-    | {"KMSThrottling", "KMSThrottlingException"}
-)
-_RIGHTS: Final = frozenset(
-    {"AuthorizationError", "AuthorizationErrorException", "AccessDenied", "AccessDeniedException", "KMSAccessDenied"}
-    | {"InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException"}
-    | {"InvalidSecurity", "InvalidSecurityException", "MissingAuthenticationToken", "OptInRequired"}
-)
-_SERVER_ERRORS: Final = 500
 
 
 class SnsPost:
@@ -81,17 +70,13 @@ def published(topic: str, message: Message) -> dict[str, Any]:
 
 def refusal(response: Any) -> PlatformError:  # noqa: ANN401 - botocore's own open answer
     """SNS's answer in our words."""
-    code = str(response.get("Error", {}).get("Code", "unknown"))
+    code = code_of(response)
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    name = code.removesuffix("Exception")
-    if code in _LATER or status >= _SERVER_ERRORS:
-        return Unavailable(f"SNS answers {code}")
-    if code in _RIGHTS:
+    kind = kind_of(code, status=status)
+    if code in RIGHTS:
         return Unavailable(f"SNS answers {code}: give the worker's role sns:Publish on this topic")
-    if name in {"NotFound", "ResourceNotFound"}:
+    if kind is NotFound:
         return NotFound("there is no such topic: create it, or correct the ARN")
-    if name in {"FilterPolicyLimitExceeded", "SubscriptionLimitExceeded", "TopicLimitExceeded", "RequestLimitExceeded"}:
+    if kind is Exhausted:
         return Exhausted(f"SNS answers {code}: a quota is used up")
-    if name in {"ConcurrentAccess", "StaleTag"}:
-        return Conflict(f"SNS answers {code}")
-    return Invalid(f"SNS refuses the message: {code}")
+    return Invalid(f"SNS refuses the message: {code}") if kind is Invalid else kind(f"SNS answers {code}")
