@@ -7,7 +7,6 @@ bench/<endpoint>/parts/<sha256>         scored rows; a file is never changed
 A crash leaves files that no revision names; `prune` takes them away once they are old enough to belong to nobody.
 """
 
-import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -15,12 +14,12 @@ from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
 
 from contracts.shadow import BenchState
 from contracts.training import Challenger
 from learning.artifact import FILE_NAME
-from platforms.errors import Conflict, Corrupt, Invalid
+from platforms.bench_names import KEPT_REVISIONS, MIN_AGE, REVISION, named, part_of, part_uri
+from platforms.errors import Conflict, Corrupt
 from platforms.files import (
     TEMPORARY,
     checked_name,
@@ -34,12 +33,6 @@ from platforms.files import (
 )
 from platforms.local.staging import staged
 from platforms.tabular.artifact_file import artifact_path, read_artifact
-
-KEPT_REVISIONS: Final = 10
-MIN_AGE: Final = timedelta(hours=1)
-"""A file that no revision names yet may be about to be named."""
-_REVISION = re.compile(r"(\d{6,})\.json")
-_URI = re.compile(r"bench://([^/]+)/([0-9a-f]{64})")
 
 
 class LocalBenchStore:
@@ -85,24 +78,22 @@ class LocalBenchStore:
     def keep_part(self, endpoint: str, content: bytes) -> str:
         digest = sha256(content).hexdigest()
         create_exclusive(self._folder(endpoint) / "parts" / digest, content)
-        return f"bench://{endpoint}/{digest}"
+        return part_uri(endpoint, digest)
 
     def read_part(self, uri: str, sha256: str) -> bytes:
         """Raises: NotFound, Corrupt."""
-        match = _URI.fullmatch(uri)
-        if match is None:
-            raise Invalid(f"{uri[:200]!r} is no part of a bench: it must read bench://ENDPOINT/SHA256")
-        path = self._folder(match[1]) / "parts" / match[2]
+        endpoint, digest = part_of(uri)
+        path = self._folder(endpoint) / "parts" / digest
         content = read_bytes(path)
         if _digest(content) != sha256:
-            raise Corrupt(f"{path} is not what was written: restore it from a backup, or remove bench/{match[1]} to begin anew")
+            raise Corrupt(f"{path} is not what was written: restore it from a backup, or remove bench/{endpoint} to begin anew")
         return content
 
     def prune(self, endpoint: str) -> int:
         """Raises: Corrupt (a revision can't be read, so nobody knows what it names)."""
         with locked(self._folder(endpoint) / "write.lock"):
-            named = {name for revision in self._revisions(endpoint) for name in _named(self._load(endpoint, revision))}
-            old = [path for path in self._files(endpoint) if path.name not in named and self._is_old(path)]
+            kept = {name for revision in self._revisions(endpoint) for name in named(self._load(endpoint, revision))}
+            old = [path for path in self._files(endpoint) if path.name not in kept and self._is_old(path)]
             for path in old:
                 _removed(path)
         return len(old)
@@ -126,7 +117,7 @@ class LocalBenchStore:
         folder = self._folder(endpoint) / "states"
         with platform_errors(folder):
             names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        return sorted(int(match[1]) for name in names if (match := _REVISION.fullmatch(name)))
+        return sorted(int(match[1]) for name in names if (match := REVISION.fullmatch(name)))
 
     def _load(self, endpoint: str, revision: int) -> BenchState:
         path = self._state(endpoint, revision)
@@ -134,11 +125,6 @@ class LocalBenchStore:
         if (state.endpoint, state.revision) != (endpoint, revision):
             raise Corrupt(f"{path}: it holds revision {state.revision} of {state.endpoint}. Restore it from a backup")
         return state
-
-
-def _named(state: BenchState) -> Iterator[str]:
-    yield from (part.sha256 for part in state.parts)
-    yield from (fit.challenger.model.digest for fit in state.fits if fit.challenger is not None)
 
 
 def _digest(content: bytes) -> str:

@@ -18,9 +18,10 @@ from pathlib import Path
 from time import monotonic
 
 import structlog
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from platforms.files import exhausted_on_full_disk, make_folder, write_atomic
+from platforms.tabular.captured import CapturedRow as CapturedRow
 
 MAX_ROWS = 2000
 """A segment is closed after so many rows ..."""
@@ -28,25 +29,6 @@ MAX_SECONDS = 60.0
 """... or when it is so old."""
 
 _log = structlog.get_logger()
-
-
-class CapturedRow(BaseModel):
-    """One answer as it stands in a segment. Times are UTC."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    id: str
-    event_time: AwareDatetime
-    served_at: AwareDatetime
-    digest: str
-    """Model that answered."""
-    score: float
-    """Of the answered class, where there are several."""
-    answer: int | None = Field(default=None, ge=0, le=32767)
-    """Label, or number of the answered class; None for a regression."""
-    scores: tuple[float, ...] | None = None
-    """Of all classes, where there are several."""
-    features: dict[str, float | None]
 
 
 def capture_line(row: CapturedRow) -> bytes:

@@ -1,31 +1,17 @@
 """Captured answers as Parquet: one row per answer, one column `feature_<name>` per feature, one folder per day of the event."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from hashlib import sha256
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from platforms.files import write_atomic
 from platforms.local.capture import CapturedRow, closed, read_segment, segments, set_aside
+from platforms.tabular.captured import FEATURE, SCHEMA, to_table
 
-FEATURE = "feature_"
-"""Prefix of feature columns, so that no feature's name meets one of ours."""
-MOMENT = pa.timestamp("us", tz="UTC")
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("event_time", MOMENT),
-        ("served_at", MOMENT),
-        ("digest", pa.string()),
-        ("score", pa.float64()),
-        ("answer", pa.int16()),
-        ("scores", pa.list_(pa.float64())),
-    ]
-)
 _LATER = {"scores"}
 """Columns that files of an earlier release don't have."""
 _MERGE_FILES = 16
@@ -34,15 +20,6 @@ _MERGED_ROWS = 200_000
 
 def day_folder(capture: Path, day: str) -> Path:
     return capture / f"day={day}"
-
-
-def to_table(rows: Sequence[CapturedRow]) -> pa.Table:
-    """The rows as a table; a feature that a row doesn't have is null there."""
-    names = sorted({name for row in rows for name in row.features})
-    columns = [pa.array([getattr(row, field.name) for row in rows], type=field.type) for field in SCHEMA]
-    columns += [pa.array([row.features.get(name) for row in rows], type=pa.float64()) for name in names]
-    schema = pa.schema([*SCHEMA, *((FEATURE + name, pa.float64()) for name in names)])
-    return pa.table(columns, schema=schema)
 
 
 def compact(capture: Path) -> set[str]:
@@ -145,10 +122,3 @@ def _by_day(rows: Sequence[CapturedRow]) -> dict[str, list[CapturedRow]]:
     for row in rows:
         days.setdefault(f"{row.event_time.astimezone(UTC):%Y-%m-%d}", []).append(row)
     return days
-
-
-def captured_between(table: pa.Table, start: datetime, end: datetime) -> pa.Table:
-    """The rows with start <= event_time < end."""
-    moment = table["event_time"]
-    inside = pc.and_(pc.greater_equal(moment, pa.scalar(start, MOMENT)), pc.less(moment, pa.scalar(end, MOMENT)))
-    return table.filter(inside)

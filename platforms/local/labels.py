@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from contracts.snapshot import DataPolicy, Window
 from platforms.errors import Corrupt, Invalid
 from platforms.local.feature_table import FeatureTable
+from platforms.tabular.captured import last_of_each
 from platforms.tabular.columns import ID, LABEL_TIME, TIMESTAMP, VERSION
 
 
@@ -30,13 +31,6 @@ def join_labels(ids: pa.ChunkedArray, *, home: Path, data: DataPolicy, window: W
     newest = labels.take(last_of_each(labels[ID]))
     found = pc.index_in(ids, value_set=newest[ID])
     return np.asarray(newest[data.label].take(found).to_numpy(), dtype=np.float64)
-
-
-def last_of_each(ids: pa.ChunkedArray) -> pa.Array:
-    """Positions of the last row of every id, in order."""
-    codes = ids.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
-    _, from_end = np.unique(codes[::-1], return_index=True)
-    return pa.array(np.sort(len(codes) - 1 - from_end))
 
 
 def _arrived(path: Path, data: DataPolicy, known_at: datetime) -> pa.Table:

@@ -4,21 +4,18 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import structlog
-from numpy.typing import NDArray
 
 from contracts.base import Utc
 from contracts.snapshot import DataPolicy, Window
-from contracts.training import Task
 from platforms.errors import Unavailable
 from platforms.files import checked_name, platform_errors
-from platforms.local.capture import CapturedRow, read_segment, segments
-from platforms.local.capture_table import FEATURE, SCHEMA, captured_between, read_file, to_table
-from platforms.local.labels import join_labels, last_of_each
+from platforms.local.capture import read_segment, segments
+from platforms.local.capture_table import read_file
+from platforms.local.labels import join_labels
 from platforms.ports import Served
+from platforms.tabular.captured import FEATURE, SCHEMA, CapturedRow, answered, served, to_table
 
 _ATTEMPTS = 5
 _log = structlog.get_logger()
@@ -37,14 +34,7 @@ class LocalTrafficLog:
         """
         rows = self._captured(endpoint, data.features, window, known_at)
         labels = join_labels(rows["id"], home=self._home, data=data, window=window, known_at=known_at)
-        return Served(
-            ids=_text(rows, "id"),
-            event_time=rows["event_time"].to_numpy().astype("datetime64[us]"),
-            features=_features(rows, data.features),
-            label=labels,
-            score=_scores(rows, data),
-            digest=_text(rows, "digest"),
-        )
+        return served(rows, data, labels)
 
     def days(self, endpoint: str) -> list[str]:
         """Days, as YYYY-MM-DD, of which anything was captured, in order."""
@@ -56,23 +46,12 @@ class LocalTrafficLog:
         return self._home / "capture" / checked_name(endpoint, "endpoint")
 
     def _captured(self, endpoint: str, features: Sequence[str], window: Window, known_at: Utc) -> pa.Table:
-        """Segments first, files second: a row that is compacted in between is seen twice, never missed.
-
-        An answer given after `known_at` counts only where there is no earlier one: in a replayed year all are.
-        """
+        """Segments first, files second: a row that is compacted in between is seen twice, never missed."""
         columns = [*SCHEMA.names, *(FEATURE + name for name in features)]
         capture = self._capture(endpoint)
         waiting = [row for row in _waiting(capture) if window.start <= row.event_time < window.end]
-        parts = [SCHEMA.empty_table(), *_files(capture, columns, window)]
-        parts += [to_table(waiting)] if waiting else []
-        rows = captured_between(pa.concat_tables(parts, promote_options="default"), window.start, window.end)
-        later = pc.greater(rows["served_at"], pa.scalar(known_at, pa.timestamp("us", tz="UTC")))
-        rows = rows.append_column("_later", later).sort_by([("_later", "descending"), ("served_at", "ascending")])
-        return (
-            rows.take(last_of_each(rows["id"]))
-            .drop_columns(["_later"])
-            .sort_by([("event_time", "ascending"), ("id", "ascending")])
-        )
+        parts = _files(capture, columns, window)
+        return answered([*parts, to_table(waiting)] if waiting else parts, window, known_at)
 
 
 def _waiting(capture: Path) -> Iterator[CapturedRow]:
@@ -107,26 +86,3 @@ def _paths(capture: Path, window: Window) -> list[Path]:
 
 def _day(moment: datetime) -> str:
     return f"day={moment.astimezone(UTC):%Y-%m-%d}"
-
-
-def _text(rows: pa.Table, column: str) -> NDArray[np.str_]:
-    return np.asarray(rows[column].to_pylist(), dtype=np.str_)
-
-
-def _scores(rows: pa.Table, data: DataPolicy) -> NDArray[np.float64]:
-    """Shape (n,), or (n, K) for a multiclass task: NaN where the model that answered knew other classes."""
-    if data.task is not Task.MULTICLASS:
-        return np.asarray(rows["score"].to_numpy(), dtype=np.float64)
-    unknown = [np.nan] * len(data.classes)
-    found = [row if row is not None and len(row) == len(unknown) else unknown for row in rows["scores"].to_pylist()]
-    return np.array(found, dtype=np.float64).reshape(rows.num_rows, len(unknown))
-
-
-def _features(rows: pa.Table, names: Sequence[str]) -> NDArray[np.float64]:
-    """Shape (n, k); NaN where a value is missing or the model of that time didn't ask for the feature."""
-    present = set(rows.column_names)
-    matrix = np.full((rows.num_rows, len(names)), np.nan)
-    for i, name in enumerate(names):
-        if FEATURE + name in present:
-            matrix[:, i] = rows[FEATURE + name].to_numpy()
-    return matrix

@@ -1,9 +1,8 @@
 """The bench's store: revisions follow each other, a key writes once, files never change, and what nobody names goes."""
 
-import os
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -13,18 +12,67 @@ import pytest
 from contracts.shadow import BenchFit, BenchPart, BenchState
 from contracts.snapshot import Window
 from contracts.training import Challenger, ModelRef, Purpose
+from platforms.aws.bench_store import AwsBenchStore
+from platforms.aws.objects import Objects
+from platforms.aws.packaging import archive
+from platforms.aws.training_request import member
+from platforms.bench_names import KEPT_REVISIONS, MIN_AGE
 from platforms.errors import Conflict, Corrupt, Invalid, NotFound
-from platforms.local.bench_store import KEPT_REVISIONS, LocalBenchStore
+from platforms.local.bench_store import LocalBenchStore
 from platforms.ports import BenchStore
+from tests.aws.places import account_at
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
-PLATFORMS: dict[str, Callable[[Path], BenchStore]] = {"local": LocalBenchStore}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A store, opened as another process would, and what lies around it."""
+
+    open: Callable[[timedelta], BenchStore]
+    fit: Callable[[bytes], Challenger]
+    remove: Callable[[str], object]
+    read: Callable[[str], bytes]
+
+
+def local_bench(home: Path) -> Bench:
+    return Bench(
+        lambda age: LocalBenchStore(home, age),
+        lambda content: a_fit(home, content),
+        lambda uri: Path(uri).unlink(),
+        lambda uri: Path(uri).read_bytes(),
+    )
+
+
+def aws_bench(home: Path) -> Bench:
+    objects = Objects(account_at(home))
+
+    def fit(content: bytes) -> Challenger:
+        uri = objects.put("jobs/0123456789abcdef/model.tar.gz", archive({"model.json": content}))
+        return challenger(uri, sha256(content).hexdigest())
+
+    return Bench(
+        lambda age: AwsBenchStore(objects, age),
+        fit,
+        lambda uri: objects.remove(objects.within(uri)),
+        lambda uri: member(objects.get(objects.within(uri)), "model.json"),
+    )
+
+
+PLATFORMS: dict[str, Callable[[Path], Bench]] = {"local": local_bench, "aws": aws_bench}
 
 
 @pytest.fixture(params=sorted(PLATFORMS))
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], BenchStore]:
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+    if request.param == "aws":
+        request.getfixturevalue("aws")
+    return PLATFORMS[request.param](tmp_path)
+
+
+@pytest.fixture
+def opened(bench: Bench) -> Callable[[], BenchStore]:
     """Opens the store as another process would."""
-    return lambda: PLATFORMS[request.param](tmp_path)
+    return lambda: bench.open(MIN_AGE)
 
 
 def state(revision: int, key: str | None = None, **changes: object) -> BenchState:
@@ -35,9 +83,13 @@ def a_fit(folder: Path, content: bytes = b"{}") -> Challenger:
     path = folder / "job" / "model.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
+    return challenger(str(path), sha256(content).hexdigest())
+
+
+def challenger(uri: str, digest: str) -> Challenger:
     return Challenger(
-        model=ModelRef(endpoint="bikes", digest=sha256(content).hexdigest()),
-        artifact_uri=str(path),
+        model=ModelRef(endpoint="bikes", digest=digest),
+        artifact_uri=uri,
         purpose=Purpose.REFIT,
         trained_through=AT,
         rows=10,
@@ -94,22 +146,21 @@ def test_of_many_writers_of_one_revision_one_wins(opened: Callable[[], BenchStor
         assert sum(pool.map(write, range(16))) == 1
 
 
-def test_a_fit_outlives_its_job_and_is_checked(opened: Callable[[], BenchStore], tmp_path: Path) -> None:
-    fit = a_fit(tmp_path)
+def test_a_fit_outlives_its_job_and_is_checked(bench: Bench, opened: Callable[[], BenchStore]) -> None:
+    fit = bench.fit(b"{}")
     uri = opened().keep_fit(fit)
     assert opened().keep_fit(fit) == uri
-    Path(fit.artifact_uri).unlink()
+    bench.remove(fit.artifact_uri)
     assert opened().keep_fit(fit) == uri
-    assert Path(uri).read_bytes() == b"{}"
+    assert bench.read(uri) == b"{}"
     with pytest.raises(NotFound):
         opened().keep_fit(fit.model_copy(update={"model": ModelRef(endpoint="bikes", digest="1" * 64)}))
 
 
-def test_a_fit_with_another_digest_is_corrupt(opened: Callable[[], BenchStore], tmp_path: Path) -> None:
-    fit = a_fit(tmp_path)
-    Path(fit.artifact_uri).write_bytes(b"[]")
+def test_a_fit_with_another_digest_is_corrupt(bench: Bench, opened: Callable[[], BenchStore]) -> None:
+    fit = bench.fit(b"[]")
     with pytest.raises(Corrupt):
-        opened().keep_fit(fit)
+        opened().keep_fit(challenger(fit.artifact_uri, sha256(b"{}").hexdigest()))
 
 
 def test_a_part_is_kept_once_and_read_with_its_digest(opened: Callable[[], BenchStore]) -> None:
@@ -129,22 +180,21 @@ def test_a_part_that_is_gone_is_not_found_and_a_strange_uri_is_refused(opened: C
             opened().read_part(strange, "0" * 64)
 
 
-def test_what_no_kept_revision_names_goes_once_it_is_old(tmp_path: Path) -> None:
-    store = LocalBenchStore(tmp_path)
-    named, unnamed = store.keep_part("bikes", b"named"), store.keep_part("bikes", b"unnamed")
-    kept, lost = a_fit(tmp_path), a_fit(tmp_path, b"[]")
-    fit = BenchFit(as_of=AT, challenger=kept.model_copy(update={"artifact_uri": store.keep_fit(a_fit(tmp_path))}))
-    store.keep_fit(a_fit(tmp_path, b"[]"))
-    store.write(state(1, fits=(fit,), parts=(a_part(named, b"named"),)))
+def test_what_no_kept_revision_names_goes_once_it_is_old(bench: Bench) -> None:
+    store = bench.open(timedelta(hours=1))
+    part, other = store.keep_part("bikes", b"named"), store.keep_part("bikes", b"unnamed")
+    kept = bench.fit(b"{}")
+    fit = BenchFit(as_of=AT, challenger=kept.model_copy(update={"artifact_uri": store.keep_fit(kept)}))
+    lost = store.keep_fit(bench.fit(b"[]"))
+    store.write(state(1, fits=(fit,), parts=(a_part(part, b"named"),)))
     assert store.prune("bikes") == 0, "new files may be about to be named"
-    an_hour_ago = time.time() - 3700
-    for path in (tmp_path / "bench" / "bikes").glob("*/*"):
-        os.utime(path, (an_hour_ago, an_hour_ago))
-    assert store.prune("bikes") == 2
-    assert store.read_part(named, sha256(b"named").hexdigest()) == b"named"
+    assert bench.open(timedelta(0)).prune("bikes") == 2
+    assert store.read_part(part, sha256(b"named").hexdigest()) == b"named"
+    assert bench.read(fit.challenger.artifact_uri) == b"{}"
     with pytest.raises(NotFound):
-        store.read_part(unnamed, sha256(b"unnamed").hexdigest())
-    assert not (tmp_path / "bench" / "bikes" / "fits" / lost.model.digest).exists()
+        store.read_part(other, sha256(b"unnamed").hexdigest())
+    with pytest.raises((NotFound, FileNotFoundError)):
+        bench.read(lost)
 
 
 def test_a_damaged_newest_revision_is_corrupt_and_no_older_one_takes_its_place(tmp_path: Path) -> None:
@@ -157,7 +207,6 @@ def test_a_damaged_newest_revision_is_corrupt_and_no_older_one_takes_its_place(t
 
 
 @pytest.mark.parametrize("name", ["../bikes", "", "a/b"])
-def test_a_hostile_endpoint_name_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_hostile_endpoint_name_is_refused(opened: Callable[[], BenchStore], name: str) -> None:
     with pytest.raises(Invalid, match="endpoint"):
-        LocalBenchStore(tmp_path / "home").read(name)
-    assert not (tmp_path / "home").exists()
+        opened().read(name)
