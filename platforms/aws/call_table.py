@@ -211,6 +211,9 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
     ("sagemaker", "update_model_package"): Call(
         ("sagemaker:UpdateModelPackage",), Retry.REPEAT, "say where the model stands", "the same status again is the same"
     ),
+    ("sagemaker-featurestore-runtime", "batch_get_record"): Call(
+        ("sagemaker:BatchGetRecord",), Retry.READ, "read labels of the online store", _READS
+    ),
     ("service-quotas", "list_service_quotas"): Call(
         ("servicequotas:ListServiceQuotas",), Retry.READ, "see how many instances are allowed", _READS
     ),

@@ -20,16 +20,14 @@ import pyarrow as pa
 from contracts.base import Utc
 from contracts.snapshot import Coverage, DataPolicy, Snapshot, TakeSnapshot, Window
 from contracts.training import DatasetRef
-from platforms.aws.athena import Athena
 from platforms.aws.calls import Aws
-from platforms.aws.feature_sources import AthenaSource, FilesSource, Place, Source
+from platforms.aws.feature_sources import Place, Source
 from platforms.aws.objects import Objects
-from platforms.aws.table_shape import shape_of
+from platforms.aws.source_choice import Sources
 from platforms.errors import NotFound
 from platforms.files import json_bytes, key_mark
 from platforms.ports import Labels, Rows
 from platforms.tabular.dataset import ROWS, SEAL, Seal, sealed_rows
-from platforms.tabular.feature_query import check_names
 from platforms.tabular.freezing import (
     freeze,
     label_columns,
@@ -52,7 +50,7 @@ class AwsFeatureStore:
     def __init__(self, aws: Aws, objects: Objects) -> None:
         self._aws = aws
         self._objects = objects
-        self._athena = Athena(aws, objects)
+        self._sources = Sources(aws, objects)
         self._taking: dict[str, Lock] = {}
         self._lock = Lock()
         self._newest: tuple[str, bytes] | None = None
@@ -100,7 +98,7 @@ class AwsFeatureStore:
 
     def watermark(self, data: DataPolicy) -> Utc | None:
         """Data time up to which labels have arrived; None for an empty table. Raises: NotFound, Corrupt, Unavailable."""
-        return self._source(data).newest_label()
+        return self._sources.of(data).newest_label()
 
     def _kept(self, folder: str) -> Snapshot | None:
         try:
@@ -124,7 +122,7 @@ class AwsFeatureStore:
         return made
 
     def _with_source(self, request: TakeSnapshot, folder: str, do: Callable[[Source, Path], T]) -> T:
-        source = self._source(request.data)
+        source = self._sources.of(request.data, request.endpoint)
         self._objects.put(folder + TAGS, json_bytes(Tagged.of(request.tags, "snapshot")))
         with TemporaryDirectory(prefix="snapshot-") as scratch:
             return do(source, Path(scratch))
@@ -141,14 +139,6 @@ class AwsFeatureStore:
     @staticmethod
     def _first_day(source: Source, request: TakeSnapshot) -> date | None:
         return source.first_day(request.as_of) if "all" in request.horizons else None
-
-    def _source(self, data: DataPolicy) -> Source:
-        """Raises: NotFound, Invalid."""
-        source = data.source or ""
-        if source.startswith("s3://"):
-            check_names(data)
-            return FilesSource(self._aws, source)
-        return AthenaSource(self._athena, self._objects, shape_of(self._aws, data), data)
 
     def _dataset(self, dataset: DatasetRef, columns: list[str]) -> pa.Table:
         key = self._objects.within(dataset.uri)
