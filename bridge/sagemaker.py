@@ -19,7 +19,7 @@ _FOLLOWED: Final = {
     "SageMaker Training Job State Change": "TrainingJobStatus",
     "SageMaker Transform Job State Change": "TransformJobStatus",
     "SageMaker HyperParameter Tuning Job State Change": "HyperParameterTuningJobStatus",
-    "SageMaker Endpoint Deployment State Change": "DeploymentStatus",
+    "SageMaker Endpoint Deployment State Change": "EndpointStatus",
     "SageMaker Endpoint Config State Change": "",
     "SageMaker Model State Change": "",
     "SageMaker Model Package State Change": "ModelApprovalStatus",

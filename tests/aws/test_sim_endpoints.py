@@ -242,3 +242,33 @@ def _sum(aws: Aws, metric: str, dimensions: dict[str, str], since: datetime) -> 
     stat = {"Metric": {"Namespace": "AWS/SageMaker", "MetricName": metric, "Dimensions": named}, "Period": 60, "Stat": "Sum"}
     asked = {"MetricDataQueries": [{"Id": "q", "MetricStat": stat}], "StartTime": since, "EndTime": since + timedelta(days=9)}
     return sum(sum(result["Values"]) for result in aws.call("cloudwatch", "get_metric_data", **asked)["MetricDataResults"])
+
+
+def test_states_and_stages_come_as_events(aws: Aws, host: Any) -> None:
+    # developer guide "Automating Amazon SageMaker with Amazon EventBridge": endpoint state change, endpoint deployment state change
+    here, queue = host("events"), aws.call("sqs", "create_queue", QueueName=f"{aws.settings.prefix}-stages")["QueueUrl"]
+    arn = f"arn:aws:sqs:{aws.region}:123456789012:{aws.settings.prefix}-stages"
+    allowed = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    aws.call("sqs", "set_queue_attributes", QueueUrl=queue, Attributes={"Policy": policy})
+    pattern = json.dumps({"source": ["aws.sagemaker"], "detail": {"EndpointName": [here.name]}})
+    aws.call("events", "put_rule", Name=f"{aws.settings.prefix}-stages", EventPattern=pattern)
+    aws.call("events", "put_targets", Rule=f"{aws.settings.prefix}-stages", Targets=[{"Id": "1", "Arn": arn}])
+    here.create("old")
+    here.update("new", deployment=blue_green(end=60))
+    here.rests()
+    told: list[tuple[str, ...]] = []
+    while len(told) < 6:
+        answer = aws.call("sqs", "receive_message", QueueUrl=queue, WaitTimeSeconds=5, MaxNumberOfMessages=10)
+        for event in (json.loads(message["Body"]) for message in answer["Messages"]):
+            pending = event["detail"].get("PendingDeploymentSummary", {}).get("ProductionVariants", [])
+            stage = [status["Status"] for variant in pending for status in variant["VariantStatus"]]
+            told.append((event["detail"]["EndpointStatus"], *stage))
+    assert sorted(told) == [
+        ("IN_SERVICE",),
+        ("IN_SERVICE",),
+        ("UPDATING",),
+        ("UPDATING", "ACTIVATINGTRAFFIC"),
+        ("UPDATING", "BAKING"),
+        ("UPDATING", "CREATING"),
+    ]

@@ -4,9 +4,9 @@ Sources: SageMaker developer guide, "Deployment guardrails" (deployment-guardrai
 APIReference BlueGreenUpdatePolicy, RollingUpdatePolicy, TrafficRoutingConfig, ProductionVariantStatus.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil
-from typing import Any, Final
+from typing import Final
 
 from tests.aws.containers import NotRunnable
 from tests.aws.overlay.fleets import Endpoint, Fleet, Params, Servers, Variant
@@ -49,9 +49,9 @@ class Deployment:
             for share in self._shares():
                 self._turn_on(new, share)
                 if self._rolling is not None or share < 1:
-                    self._bake(new, self._wait)
+                    self._bake(self._wait)
             if self._rolling is None:
-                self._bake(new, self._policy.get("TerminationWaitInSeconds", 0))
+                self._bake(self._policy.get("TerminationWaitInSeconds", 0))
         except (Aborted, NotRunnable) as reason:
             self._roll_back(new, str(reason))
             return
@@ -59,7 +59,7 @@ class Deployment:
 
     def _provision(self, new: Fleet) -> None:
         """Raises: Aborted, NotRunnable."""
-        new.become("Creating", self._world.now(), "Launching instances")
+        staged(self._world, self._endpoint, "Creating", "Launching instances")
         if self._world.faults.struck("sagemaker", "UpdateEndpoint", ("capacity",)):
             self._world.sleep(PROVISION_SECONDS)
             raise Aborted  # terraform-provider-aws pull request 49020: FailureReason may be empty after a capacity rollback
@@ -93,7 +93,7 @@ class Deployment:
         return float(routing.get("WaitIntervalInSeconds", 0))
 
     def _turn_on(self, new: Fleet, share: float) -> None:
-        new.become("ActivatingTraffic", self._world.now(), f"{share:.0%} of the traffic")
+        staged(self._world, self._endpoint, "ActivatingTraffic", f"{share:.0%} of the traffic")
         with self._endpoint.lock:
             new.share = share
             if self._rolling is not None:
@@ -104,10 +104,10 @@ class Deployment:
     def _batch(self, variant: Variant, share: float) -> int:
         return min(variant.desired, max(1, round(variant.desired * share)))
 
-    def _bake(self, new: Fleet, seconds: float) -> None:
+    def _bake(self, seconds: float) -> None:
         """Alarms are looked at while it bakes; one that is in ALARM from the start is one, too. Raises: Aborted."""
         now = self._world.now()
-        new.become("Baking", now, "Monitoring alarms")
+        staged(self._world, self._endpoint, "Baking", "Monitoring alarms")
         end = now + timedelta(seconds=seconds)
         while True:
             self._look_at_alarms()
@@ -145,7 +145,7 @@ class Deployment:
         endpoint, world = self._endpoint, self._world
         with endpoint.lock:
             new.share = 0.0
-            new.become("Deleting", world.now())
+        staged(world, endpoint, "Deleting")
         world.sleep(_LOOK_SECONDS)
         stuck = self._rolling is not None and endpoint.live.config.name not in self._configs()
         new.stop(self._servers)
@@ -165,18 +165,60 @@ def settle(world: World, endpoint: Endpoint, status: str) -> None:
     """The endpoint's state has changed: say so on the event bus."""
     with endpoint.lock:
         endpoint.status, endpoint.modified = status, world.now()
-    detail: dict[str, Any] = {
+        failed = {"FailureReason": endpoint.failure} if endpoint.failure else {}
+        detail = _detail(world, endpoint) | failed
+    world.emit_event("aws.sagemaker", "SageMaker Endpoint State Change", detail, [endpoint.arn])
+
+
+def staged(world: World, endpoint: Endpoint, status: str, message: str = "") -> None:
+    """The new fleet has come to another stage. Source: "Endpoint deployment state change" of the page that `_detail` names."""
+    with endpoint.lock:
+        assert endpoint.pending is not None
+        endpoint.pending.become(status, world.now(), message)
+        summary = {
+            "EndpointConfigName": endpoint.pending.config.name,
+            "StartTime": _millis(endpoint.pending_since or world.now()),
+            "ProductionVariants": [
+                {
+                    "VariantName": variant.name,
+                    "CurrentWeight": variant.weight,
+                    "DesiredWeight": variant.weight,
+                    "CurrentInstanceCount": variant.count,
+                    "DesiredInstanceCount": variant.desired,
+                    "VariantStatus": [{"Status": status.upper(), "StatusMessage": message, "StartTime": _millis(world.now())}],
+                }
+                for variant in endpoint.pending.variants
+            ],
+        }
+        detail = _detail(world, endpoint) | {"PendingDeploymentSummary": summary}
+    world.emit_event("aws.sagemaker", "SageMaker Endpoint Deployment State Change", detail, [endpoint.arn])
+
+
+def _detail(world: World, endpoint: Endpoint) -> Params:
+    """SageMaker developer guide, "Automating Amazon SageMaker with Amazon EventBridge"."""
+    return {
         "EndpointName": endpoint.name,
         "EndpointArn": endpoint.arn,
         "EndpointConfigName": endpoint.live.config.name,
-        "ProductionVariants": [{"VariantName": v.name} for v in endpoint.live.variants],
-        "EndpointStatus": _STATES.get(status, status.upper()),
-        "CreationTime": int(endpoint.created.timestamp() * 1000),
-        "LastModifiedTime": int(endpoint.modified.timestamp() * 1000),
-        "Tags": world.tags.get(endpoint.arn, {}),
-        **({"FailureReason": endpoint.failure} if endpoint.failure else {}),
+        "ProductionVariants": [
+            {
+                "VariantName": variant.name,
+                "CurrentWeight": variant.weight,
+                "DesiredWeight": variant.weight,
+                "CurrentInstanceCount": variant.count,
+                "DesiredInstanceCount": variant.desired,
+            }
+            for variant in endpoint.live.variants
+        ],
+        "EndpointStatus": _STATES.get(endpoint.status, endpoint.status.upper()),
+        "CreationTime": _millis(endpoint.created),
+        "LastModifiedTime": _millis(endpoint.modified),
+        "Tags": dict(world.tags.get(endpoint.arn, {})),
     }
-    world.emit_event("aws.sagemaker", "SageMaker Endpoint State Change", detail, [endpoint.arn])
+
+
+def _millis(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
 
 
 def _percent(size: Params, instances: int) -> float:
