@@ -5,7 +5,6 @@ import time
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.beating import beating
 from contracts.rollout import Deployment, DeployModel, Manifest, Promotion
 from contracts.training import ModelRef, ModelStatus
 from platforms.ports import Platform
@@ -18,15 +17,14 @@ class Landing:
 
     def land(self, request: DeployModel) -> Deployment:
         """Deploy and wait until every instance answers with the model."""
-        with beating():
-            deployment = self._platform.serving.deploy(request)
-            deadline = time.monotonic() + self._pace.land_seconds
-            while not _settled(deployment, request):
-                if time.monotonic() > deadline:
-                    raise ApplicationError(f"{_said(deployment)} after {self._pace.land_seconds:.0f} s", type="Unavailable")
-                activity.heartbeat(deployment.ready)
-                _sleep(self._pace.pause(self._pace.land_poll))
-                deployment = self._platform.serving.describe(request.model.endpoint)
+        deployment = self._platform.serving.deploy(request)
+        deadline = time.monotonic() + self._pace.land_seconds
+        while not _settled(deployment, request):
+            if time.monotonic() > deadline:
+                raise ApplicationError(f"{_said(deployment)} after {self._pace.land_seconds:.0f} s", type="Unavailable")
+            activity.heartbeat(deployment.ready)
+            _sleep(self._pace.pause(self._pace.land_poll))
+            deployment = self._platform.serving.describe(request.model.endpoint)
         if deployment.failure is not None and not deployment.landed:
             raise ApplicationError(f"the model is not in service: {deployment.failure}", type="Corrupt", non_retryable=True)
         return deployment

@@ -10,10 +10,12 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities import bake as bake_module
 from activities.bake import BakeActivities
 from contracts.rollout import BakeChampion, BakeReport, CheckWatch, WatchReport
 from contracts.snapshot import DataPolicy
 from platforms.errors import Unavailable
+from platforms.pace import Pace
 from platforms.ports import Platform, Served
 from tests.fakes import AS_OF, FakeFeatures, FakeTraffic, World, digest, fake_platform
 
@@ -43,6 +45,16 @@ async def test_a_bake_lasts_as_long_as_declared_and_looks_again_and_again() -> N
     assert report.healthy
     assert len(world.calls) > 3
     assert len(set(beats)) == 1, "every heartbeat carries the start, for whoever takes over"
+
+
+async def test_looks_far_apart_are_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bake_module, "_BEAT_SECONDS", 0.02)
+    world, environment, beats = World(), ActivityEnvironment(), list[str]()
+    environment.on_heartbeat = lambda *details: beats.append(details[0])
+    platform = dataclasses.replace(fake_platform(world), pace=Pace(bake_poll=0.2))
+    await environment.run(BakeActivities(platform).bake, _request(bake="0.2s"))
+    assert len(world.calls) <= 3
+    assert len(beats) > len(world.calls) + 3
 
 
 async def test_a_second_attempt_goes_on_where_the_first_one_began() -> None:

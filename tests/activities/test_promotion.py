@@ -1,7 +1,9 @@
 """Into service and back: killed just before or after any call of a port and run again, it ends the same."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -186,6 +188,27 @@ class Landing(FakeServing):
 
 def _landing(world: World, **how: Any) -> Platform:
     return replace(fake_platform(world), serving=Landing(world, **how))
+
+
+@dataclass
+class Slow(FakeServing):
+    """Calls of seconds, as to a cloud."""
+
+    def deploy(self, request: DeployModel) -> Deployment:
+        time.sleep(0.3)
+        return FakeServing.deploy(self, request)
+
+
+def test_a_call_that_takes_long_is_not_taken_for_a_dead_worker() -> None:
+    world, _, _ = a_world()
+    environment, beats = ActivityEnvironment(), list[tuple[Any, ...]]()
+    environment.info = replace(environment.info, heartbeat_timeout=timedelta(milliseconds=80))
+    environment.on_heartbeat = lambda *details: beats.append(details)
+    environment.run(promote(), PromotionActivities(replace(fake_platform(world), serving=Slow(world))))
+    assert len(beats) > 3
+    before = len(beats)
+    time.sleep(0.1)
+    assert len(beats) == before, "nobody beats for a step that has ended"
 
 
 def test_the_manifest_is_written_only_once_every_instance_answers_with_the_model() -> None:

@@ -8,7 +8,9 @@ from pydantic import ValidationError
 
 from contracts.rollout import ServingPolicy
 from contracts.traffic_shift import ShiftKind, TrafficShift
+from platforms.aws.settings import AwsSettings
 from platforms.pace import Pace
+from workflows import options
 
 
 def test_unless_declared_traffic_moves_at_once_and_nothing_waits() -> None:
@@ -55,3 +57,20 @@ def test_a_pause_is_spread_within_its_jitter_and_never_shorter() -> None:
     pauses = [Pace(jitter=0.5).pause(10.0) for _ in range(200)]
     assert 10.0 <= min(pauses) < max(pauses) <= 15.0
     assert Pace().pause(timedelta(seconds=1).total_seconds()) == 1.0
+
+
+@pytest.mark.parametrize("made", [options.rollout, options.urgent])
+def test_the_longest_deployment_fits_into_its_step_and_a_dead_worker_is_noticed_within_half_a_minute(made: Any) -> None:
+    longest = TrafficShift.model_validate({"timeout": "8h"}).timeout
+    how = made(longest)
+    assert how["start_to_close_timeout"] > longest
+    assert how["schedule_to_close_timeout"] > how["start_to_close_timeout"]
+    assert how["heartbeat_timeout"] <= timedelta(seconds=30)
+    assert made(ServingPolicy().shift.timeout)["schedule_to_close_timeout"] == timedelta(hours=1)
+
+
+def test_sagemaker_is_asked_every_half_minute_to_a_minute() -> None:
+    pace = AwsSettings().pace
+    pauses = [pace.pause(each) for each in (pace.land_poll, pace.training_poll, pace.bake_poll) for _ in range(50)]
+    assert 30 <= min(pauses) <= max(pauses) <= 60
+    assert pace.land_seconds > timedelta(hours=8).total_seconds()
