@@ -96,7 +96,7 @@ class Hosted:
         raise AssertionError("it answered")
 
 
-def until(there: Callable[[], bool], seconds: float = 30) -> None:
+def until(there: Callable[[], bool], seconds: float = 60) -> None:
     """Looks ten times a second: each look is a call that costs both sides."""
     end = time.monotonic() + seconds
     while not there():

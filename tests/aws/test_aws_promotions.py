@@ -14,11 +14,12 @@ from contracts.training import Challenger, ModelRef, Purpose, Recipe
 from platforms.aws.calls import Aws
 from platforms.aws.manifests import AwsManifests
 from platforms.aws.objects import Objects
+from platforms.aws.registry import AwsRegistry
 from platforms.aws.serving import AwsServing
 from platforms.pace import Pace
 from platforms.ports import Platform
 from tests.activities.dying import Death, Killed
-from tests.aws.hosted import alarm, becomes, until
+from tests.aws.hosted import alarm, becomes, blue_green, until
 from tests.aws.shelf import FEATURES, Shelf
 from tests.aws.simulator import Simulator
 from tests.fakes import AS_OF, World, digest, fake_platform
@@ -35,12 +36,13 @@ class Loop:
         self.shelf = Shelf(objects)
 
     def platform(self) -> Platform:
+        registry = AwsRegistry(self.aws, self._objects)
         return fake_platform(
             World(endpoint=self.endpoint),
-            registry=self.shelf,
+            registry=registry,
             manifests=AwsManifests(self._objects),
-            serving=AwsServing(self.aws, self._objects, self.shelf),
-            pace=Pace(land_seconds=30, land_poll=0.1),
+            serving=AwsServing(self.aws, self._objects, registry),
+            pace=Pace(land_seconds=90, land_poll=0.1),
         )
 
     def promote(self, model: ModelRef, key: str, death: Death | None = None, **serving: Any) -> Promotion:
@@ -127,14 +129,15 @@ def test_a_promotion_waits_for_whoever_updates_the_endpoint(aws: Aws, loop: Any)
     here = loop("shared")
     here.promote(here.shelf.put("shared", 1), "k1")
     name = f"{aws.settings.endpoint_prefix}shared"
-    more = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 3}]
-    aws.call("sagemaker", "update_endpoint_weights_and_capacities", EndpointName=name, DesiredWeightsAndCapacities=more)
     second = here.shelf.put("shared", 2)
+    config = aws.call("sagemaker", "describe_endpoint", EndpointName=name)["EndpointConfigName"]
+    theirs = {"EndpointConfigName": config, "DeploymentConfig": blue_green(end=900)}
+    aws.call("sagemaker", "update_endpoint", EndpointName=name, **theirs)
     with pytest.raises(ApplicationError, match="has to end first") as early:
         here.promote(second, "k2")
     assert not early.value.non_retryable
     until(lambda: aws.call("sagemaker", "describe_endpoint", EndpointName=name)["EndpointStatus"] == "InService")
-    assert here.promote(second, "k2").deployment.digests == {second.digest: 3}
+    assert here.promote(second, "k2").deployment.digests == {second.digest: 2}
 
 
 @pytest.mark.parametrize("last", ["serving.deploy", "serving.describe", "manifests.write"])
