@@ -15,6 +15,7 @@ from uuid import uuid4
 from platforms.aws.calls import Aws
 from platforms.aws.objects import Objects
 from platforms.errors import Corrupt, Invalid, NotFound, PlatformError, Unavailable
+from platforms.patience import tick
 
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 5.0
@@ -109,6 +110,7 @@ class Athena:
             if time.monotonic() > until:
                 self._aws.call("athena", "stop_query_execution", QueryExecutionId=id_)
                 raise _Failed(f"Athena query {id_} did not end within {_PATIENCE / 60:.0f} minutes and was stopped")
+            tick()
             time.sleep(min(pause, self._aws.settings.poll_seconds))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 

@@ -87,6 +87,9 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
         ("iam:SimulatePrincipalPolicy",), Retry.READ, "see what is not allowed before it is tried", _READS
     ),
     ("kms", "get_key_policy"): Call(("kms:GetKeyPolicy",), Retry.READ, "see that EventBridge may use the queue's key", _READS),
+    ("resourcegroupstaggingapi", "get_resources"): Call(
+        ("tag:GetResources",), Retry.READ, "find what is tagged as temporary", _READS
+    ),
     ("s3", "delete_object"): Call(
         ("s3:DeleteObject",), Retry.REPEAT, "remove what no longer counts", "what is gone already is nothing"
     ),
@@ -154,6 +157,9 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
         "score rows",
         "the name is made from the rows, the model and the attempt; a job that is there is followed",
     ),
+    ("sagemaker", "delete_endpoint"): Call(
+        ("sagemaker:DeleteEndpoint",), Retry.REPEAT, "remove a temporary endpoint", "what is gone already is nothing"
+    ),
     ("sagemaker", "delete_endpoint_config"): Call(
         ("sagemaker:DeleteEndpointConfig",),
         Retry.REPEAT,
@@ -166,6 +172,12 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
         "remove a model that no kept configuration names",
         "what is gone already is nothing",
     ),
+    ("sagemaker", "delete_tags"): Call(
+        ("sagemaker:DeleteTags",),
+        Retry.REPEAT,
+        "take the temporary tag from a job that is over",
+        "a tag that is gone already is nothing",
+    ),
     ("sagemaker", "describe_endpoint"): Call(
         ("sagemaker:DescribeEndpoint",), Retry.READ, "see what an endpoint serves, and how far a deployment is", _READS
     ),
@@ -174,6 +186,9 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
     ),
     ("sagemaker", "describe_feature_group"): Call(
         ("sagemaker:DescribeFeatureGroup",), Retry.READ, "columns and offline store of a feature group", _READS
+    ),
+    ("sagemaker", "describe_model"): Call(
+        ("sagemaker:DescribeModel",), Retry.READ, "see when a temporary model was made", _READS
     ),
     ("sagemaker", "describe_model_package"): Call(
         ("sagemaker:DescribeModelPackage",), Retry.READ, "see where the model stands", _READS
