@@ -15,6 +15,7 @@ from typing import ParamSpec, TypeVar
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.beating import beating, heartbeat
+from contracts.training import Tags
 from platforms.errors import Conflict, Corrupt, Invalid, NotFound, PlatformError, TrainingFailed
 from platforms.patience import ticking
 
@@ -35,12 +36,18 @@ def translated(step: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(step)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            with beating(), ticking(heartbeat()):
+            with beating(), ticking(heartbeat(), _tags(args)):
                 return step(*args, **kwargs)
         except PlatformError as error:
             raise to_application_error(error) from error
 
     return run
+
+
+def _tags(args: tuple[object, ...]) -> Tags | None:
+    """Those of the step's request, if it has any."""
+    found = getattr(args[-1], "tags", None) if args else None
+    return found if isinstance(found, Tags) else None
 
 
 def not_yet(message: str, pause: timedelta) -> ApplicationError:

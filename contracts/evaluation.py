@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from contracts.base import Contract, Declared, Duration, EndpointName, Sha256, Utc
 from contracts.comparison import Estimate, Power, SliceComparison
 from contracts.snapshot import DataPolicy, Snapshot, Window
-from contracts.training import Challenger, ModelCard, Task
+from contracts.training import Challenger, ModelCard, Tags, Task
 
 
 class Verdict(StrEnum):
@@ -171,6 +171,7 @@ class EvaluateChallenger(Contract):
     """The same recipe on all labels that have arrived: what would ship."""
     threshold: float
     data: DataPolicy
+    tags: Tags | None = None
 
 
 class Evidence(Contract):

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from contracts.base import Contract, Declared, Duration, EndpointName, Sha256, Utc
 from contracts.snapshot import DataPolicy
 from contracts.traffic_shift import ShiftKind, TrafficShift
-from contracts.training import Challenger, ModelRef, Recipe
+from contracts.training import Challenger, ModelRef, Recipe, Tags
 
 
 class Costs(Declared):
@@ -231,6 +231,7 @@ class CheckWatch(Contract):
     data: DataPolicy
     check_every: Duration
     """Pause before the next look, on the clock."""
+    tags: Tags | None = None
 
 
 class WatchReport(Contract):

@@ -11,7 +11,7 @@ from contracts.base import Contract, EndpointName, Sha256, Text, Utc
 from contracts.evaluation import Evidence, Judgement
 from contracts.fleet import EndpointPolicy
 from contracts.snapshot import Snapshot, Window
-from contracts.training import Challenger
+from contracts.training import Challenger, Tags
 
 
 class BenchFit(Contract):
@@ -172,6 +172,7 @@ class ScorePeriod(Contract):
     endpoint: EndpointName
     policy: EndpointPolicy
     snapshot: Snapshot
+    tags: Tags | None = None
 
 
 class PeriodScored(Contract):

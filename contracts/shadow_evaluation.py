@@ -3,7 +3,7 @@
 from contracts.base import Contract, EndpointName
 from contracts.shadow import BenchAdvice
 from contracts.snapshot import DataPolicy, Snapshot
-from contracts.training import Challenger, ModelCard
+from contracts.training import Challenger, ModelCard, Tags
 
 
 class EvaluateRefit(Contract):
@@ -20,3 +20,4 @@ class EvaluateRefit(Contract):
     """The advised blend on all labels that have arrived: what would ship. None where nothing would: then nothing is replayed."""
     threshold: float
     data: DataPolicy
+    tags: Tags | None = None

@@ -46,8 +46,9 @@ class BenchSteps:
             refit=refit,
             threshold=self._policy.serving.threshold,
             data=self._policy.data,
+            tags=self._steps.tags,
         )
-        self._steps.keep("evaluate-refit", request, apart={"snapshot", "advice", "champion", "refit", "data"})
+        self._steps.keep("evaluate-refit", request, apart={"snapshot", "advice", "champion", "refit", "data", "tags"})
         return await workflow.execute_activity_method(
             ShadowEvaluationActivities.evaluate_refit, request, summary="the refit beside what was judged", **options.DATA
         )

@@ -154,8 +154,9 @@ class Steps:
             refit=refit,
             threshold=self._policy.serving.threshold,
             data=self._policy.data,
+            tags=self.tags,
         )
-        self.keep("evaluate", request, apart={"snapshot", "champion", "challenger", "refit", "data"})
+        self.keep("evaluate", request, apart={"snapshot", "champion", "challenger", "refit", "data", "tags"})
         return await workflow.execute_activity_method(
             EvaluationActivities.evaluate_challenger, request, summary="score both on the same rows", **options.DATA
         )
@@ -236,6 +237,7 @@ class Steps:
             margin=rollout.watch_margin,
             data=self._policy.data,
             check_every=max(rollout.watch_check, timedelta(milliseconds=100)),
+            tags=self.tags,
         )
         return await workflow.execute_activity_method(
             BakeActivities.watch_promotion, request, summary="late labels", **options.watching(rollout.watch_limit)

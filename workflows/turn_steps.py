@@ -82,7 +82,7 @@ class TurnSteps:
         )
 
     async def score(self, snapshot: Snapshot) -> PeriodScored:
-        request = ScorePeriod(key=self._key(snapshot.as_of, "scored"), **self._asked, snapshot=snapshot)
+        request = ScorePeriod(key=self._key(snapshot.as_of, "scored"), **self._asked, snapshot=snapshot, tags=self.tags)
         return await workflow.execute_activity_method(
             BenchActivities.score_period, request, summary="score what has come", **options.DATA
         )

@@ -12,15 +12,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from contracts.training import ModelRef
+from contracts.training import ModelRef, Tags
 from learning.rows import Floats
 from platforms.aws.calls import Aws
 from platforms.aws.container.layout import LINES, OUTPUT
-from platforms.aws.names import TEMPORARY, name_of
+from platforms.aws.names import TEMPORARY, name_of, tags_of
 from platforms.aws.objects import Objects
 from platforms.aws.packaging import Package
 from platforms.errors import Conflict, Corrupt, Exhausted, Invalid, NotFound, Unavailable
-from platforms.patience import tick
+from platforms.patience import tick, working_for
 
 _ATTEMPTS: Final = 5
 """Jobs for the same rows, where SageMaker had no machine, broke, or somebody stopped them."""
@@ -84,18 +84,20 @@ class Transform:
         """A job that ends well, the one that runs already or the next. Raises: as `answers`."""
         reason = ""
         for attempt in range(_ATTEMPTS):
-            told = self._ended(self._name("score", attempt))
+            told, followed = self._ended(self._name("score", attempt))
             if told["TransformJobStatus"] == "Completed":
                 return
             reason = str(told.get("FailureReason", told["TransformJobStatus"]))
             if told["TransformJobStatus"] == "Failed" and not reason.startswith(_THEIRS):
                 self._remove_model()
                 raise Invalid(f"model {self._model.digest[:12]} can't score in batch transform: {reason}")
+            if told["TransformJobStatus"] == "Stopped" and followed:
+                raise Unavailable(f"{self._name('score', attempt)} was stopped from outside. If it is still wanted, ask again")
         raise Exhausted(f"batch transform was tried {_ATTEMPTS} times: {reason}. Choose another HOMEOSTAT_AWS_SCORING_INSTANCE")
 
-    def _ended(self, name: str) -> dict[str, Any]:
-        """The job's description once it is over; it is created if it isn't there."""
-        created = 0
+    def _ended(self, name: str) -> tuple[dict[str, Any], bool]:
+        """The job's description once it is over, and whether it was seen to run; it is created if it isn't there."""
+        created, followed = 0, False
         while True:
             try:
                 told = self._aws.call("sagemaker", "describe_transform_job", TransformJobName=name)
@@ -106,7 +108,8 @@ class Transform:
                 created += 1
                 continue
             if told["TransformJobStatus"] not in {"InProgress", "Stopping"}:
-                return told
+                return told, followed
+            followed = True
             tick()
             pause = self._aws.settings.poll_seconds
             time.sleep(random.uniform(pause, 2 * pause))  # noqa: S311 - jitter
@@ -164,8 +167,9 @@ class Transform:
         return name_of(self._aws.settings.prefix, self._model.endpoint, what, f"{self._key}#{attempt}")
 
     def _tags(self) -> list[dict[str, str]]:
-        tags = {"homeostat:endpoint": self._model.endpoint, "homeostat:key": self._folder, TEMPORARY: "yes"}
-        return [{"Key": tag, "Value": value} for tag, value in tags.items()]
+        """Those of the incident that is worked for; without one, of nobody's, which the sweeper takes at once."""
+        worked_for = working_for() or Tags(endpoint=self._model.endpoint, incident="scoring", team="", cost_center="")
+        return [{"Key": tag, "Value": value} for tag, value in tags_of(worked_for, self._folder).items()]
 
 
 def rows_as_lines(matrix: Floats) -> bytes:

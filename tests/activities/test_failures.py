@@ -10,9 +10,11 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
 from activities.failures import not_yet, to_application_error, translated
+from contracts.inventory import CleanUp
+from contracts.training import Tags
 from platforms import errors
 from platforms.errors import PlatformError
-from platforms.patience import tick
+from platforms.patience import tick, working_for
 
 RETRIED = {
     "PlatformError": True,
@@ -79,3 +81,10 @@ def test_an_adapter_that_ticks_between_two_looks_sends_heartbeats_and_outside_of
     tick()
     translated(tick)()
     assert len(heard) == 3
+
+
+def test_an_adapter_knows_for_whom_it_works_while_the_step_runs() -> None:
+    tags = Tags(endpoint="bikes", incident="i", team="mobility", cost_center="m-1")
+    assert translated(lambda request: working_for())(CleanUp(tags=tags, job_keys=())) == tags
+    assert translated(lambda endpoint: working_for())("bikes") is None
+    assert working_for() is None

@@ -19,10 +19,11 @@ from platforms.aws.registry import AwsRegistry
 from platforms.aws.scorer import AwsScorer
 from platforms.errors import Conflict, Invalid, Unavailable
 from platforms.local.scorer import LocalScorer
+from platforms.patience import ticking
 from platforms.ports import Rows
 from tests.aws.fixtures import new_account
 from tests.aws.simulator import Simulator
-from tests.platforms.data_fixtures import DATA, LEARNER, at, card
+from tests.platforms.data_fixtures import DATA, LEARNER, TAGS, at, card
 
 pytestmark = pytest.mark.processes
 
@@ -131,6 +132,31 @@ def test_a_job_without_a_machine_is_followed_by_another(scorer: AwsScorer, made:
     simulator.fault(*CREATE, "capacity")
     assert scorer.score(made.artifact_uri, made.model, DATA.features, _rows()).shape == (50,)
     assert len(simulator.calls(*CREATE)) == 2
+
+
+def test_a_job_is_tagged_for_whom_it_is_run(aws: Aws, scorer: AwsScorer, made: Challenger, simulator: Simulator) -> None:
+    with ticking(lambda: None, TAGS):
+        scorer.score(made.artifact_uri, made.model, DATA.features, _rows())
+    [asked] = [call["params"] for call in simulator.calls(*CREATE)]
+    tags = {tag["Key"]: tag["Value"] for tag in asked["Tags"]}
+    assert (tags["homeostat:incident"], tags["homeostat:cost-center"]) == (TAGS.incident, TAGS.cost_center)
+    assert tags["homeostat:temporary"] == "yes"
+
+
+def test_a_job_that_is_stopped_while_it_is_waited_for_is_not_begun_anew_until_it_is_asked_for_again(
+    aws: Aws, scorer: AwsScorer, made: Challenger, simulator: Simulator
+) -> None:
+    rows = _rows()
+
+    def stop() -> None:
+        name = simulator.calls(*CREATE)[0]["params"]["TransformJobName"]
+        if aws.call("sagemaker", "describe_transform_job", TransformJobName=name)["TransformJobStatus"] == "InProgress":
+            aws.client("sagemaker").stop_transform_job(TransformJobName=name)
+
+    with ticking(stop), pytest.raises(Unavailable, match="was stopped from outside"):
+        scorer.score(made.artifact_uri, made.model, DATA.features, rows)
+    assert len(simulator.calls(*CREATE)) == 1
+    assert scorer.score(made.artifact_uri, made.model, DATA.features, rows).shape == (50,)
 
 
 def test_a_model_that_can_not_answer_says_so(scorer: AwsScorer, made: Challenger, objects: Objects) -> None:
