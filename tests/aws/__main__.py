@@ -4,6 +4,7 @@ Prints one line of JSON with its address when it serves. Reach it with AWS_ENDPO
 """
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -38,7 +39,8 @@ def main() -> int:
         signal.signal(number, lambda *_: sys.exit(0))
     print(json.dumps({"url": world.url, "pid": os.getpid()}), flush=True)
     try:
-        server.serve_forever()
+        with contextlib.suppress(SystemExit):
+            server.serve_forever()
     finally:
         world.end()
     return 0
@@ -53,4 +55,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(
+        code
+    )  # dozens of threads are still asleep or at work; an interpreter that is taken down around them may wait for ever
