@@ -27,20 +27,22 @@ def answer(id: str, hours: float = 0, score: float = 0.7, served: float = 0, **f
     )
 
 
-def append_labels(table: FeatureTable, *labels: tuple[str, float, float, float]) -> None:
+def labels_table(*labels: tuple[str, float, float, float]) -> pa.Table:
     """Rows of (id, hours of the event, hours of the label's arrival, label)."""
     moments = [START + timedelta(hours=event) for _, event, _, _ in labels]
     arrivals = [START + timedelta(hours=arrival) for _, _, arrival, _ in labels]
-    table.append(
-        pa.table(
-            {
-                "id": [label[0] for label in labels],
-                "event_time": pa.array(moments, pa.timestamp("us", "UTC")),
-                "label_time": pa.array(arrivals, pa.timestamp("us", "UTC")),
-                "busy": [label[3] for label in labels],
-            }
-        )
+    return pa.table(
+        {
+            "id": [label[0] for label in labels],
+            "event_time": pa.array(moments, pa.timestamp("us", "UTC")),
+            "label_time": pa.array(arrivals, pa.timestamp("us", "UTC")),
+            "busy": [label[3] for label in labels],
+        }
     )
+
+
+def append_labels(table: FeatureTable, *labels: tuple[str, float, float, float]) -> None:
+    table.append(labels_table(*labels))
 
 
 def write(capture: Path, *rows: CapturedRow) -> None:

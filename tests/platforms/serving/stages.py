@@ -10,10 +10,19 @@ from contracts.training import ModelRef
 from platforms.aws.calls import Aws
 from platforms.aws.objects import Objects
 from platforms.aws.serving import AwsServing
+from platforms.aws.traffic import AwsTrafficLog
 from platforms.errors import PlatformError
-from platforms.ports import Serving
+from platforms.local.feature_table import FeatureTable
+from platforms.local.traffic import LocalTrafficLog
+from platforms.ports import Serving, TrafficLog
+from tests.aws.fixtures import new_account
 from tests.aws.hosted import until
+from tests.aws.offline_store import OfflineStore
 from tests.aws.shelf import Shelf
+from tests.platforms.serving.captured import append_labels, labels_table
+
+Labelled = tuple[str, float, float, float]
+"""Id, hour of the event, hour at which the label arrived, label."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,7 @@ class Answered:
 
 class Stage(Protocol):
     serving: Serving
+    traffic: TrafficLog
 
     def register(self, endpoint: str, seed: int = 1) -> ModelRef: ...
 
@@ -35,6 +45,10 @@ class Stage(Protocol):
 
     def call(self, endpoint: str, *rows: dict[str, Any]) -> Answered: ...
 
+    def label(self, table: str, *given: Labelled) -> None:
+        """Labels that have arrived."""
+        ...
+
 
 class LocalStage:
     """The supervisor of the test's module."""
@@ -42,6 +56,7 @@ class LocalStage:
     def __init__(self, supervisor: Any, tools: Any) -> None:
         self._supervisor, self._tools = supervisor, tools
         self.serving: Serving = supervisor.serving
+        self.traffic: TrafficLog = LocalTrafficLog(supervisor.home)
 
     def register(self, endpoint: str, seed: int = 1) -> ModelRef:
         made: ModelRef = self._tools.make_model(self._supervisor.home, endpoint, seed)
@@ -55,13 +70,18 @@ class LocalStage:
         answer = self._tools.post(self.serving.describe(endpoint).url, *rows)
         return Answered(answer.status_code, answer.json())
 
+    def label(self, table: str, *given: Labelled) -> None:
+        append_labels(FeatureTable(self._supervisor.home / "features", table), *given)
+
 
 class AwsStage:
     """SageMaker endpoints of the simulated account."""
 
-    def __init__(self, aws: Aws, objects: Objects) -> None:
+    def __init__(self, aws: Aws) -> None:
+        objects = Objects(aws)
         self._aws, self._shelf = aws, Shelf(objects)
         self.serving: Serving = AwsServing(aws, objects, self._shelf)
+        self.traffic: TrafficLog = AwsTrafficLog(aws, objects)
 
     def register(self, endpoint: str, seed: int = 1) -> ModelRef:
         return self._shelf.put(endpoint, seed)
@@ -79,9 +99,12 @@ class AwsStage:
             return Answered(0, {"error": str(error)})
         return Answered(answer["ResponseMetadata"]["HTTPStatusCode"], json.loads(answer["Body"].read()))
 
+    def label(self, table: str, *given: Labelled) -> None:
+        OfflineStore(self._aws).append(table, labels_table(*given))
+
 
 STAGES: dict[str, Callable[[Any], Stage]] = {
     "local": lambda given: LocalStage(given("supervisor"), given("tools")),
-    "aws": lambda given: AwsStage(given("aws"), given("objects")),
+    "aws": lambda given: AwsStage(new_account(feature_group_prefix=f"{given('aws').settings.prefix}-")),
 }
 """Each is given the test's fixtures by name."""

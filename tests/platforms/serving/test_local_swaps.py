@@ -1,15 +1,10 @@
 """The local instances under load, and what they leave behind: nothing is lost while they swap, come and go."""
 
-from datetime import timedelta
 from typing import Any
 
-import numpy as np
 import pytest
 
-from contracts.snapshot import DataPolicy
-from platforms.local.feature_table import FeatureTable
-from platforms.ports import Serving, TrafficLog
-from tests.platforms.serving.captured import START, WEEK, append_labels
+from platforms.ports import Serving
 
 pytestmark = pytest.mark.processes
 
@@ -42,20 +37,3 @@ def test_scaling_up_and_down_under_load_loses_no_call(supervisor: Any, serving: 
         load.wait_for(50)
     assert load.failures == []
     assert serving.describe("scale").url == url
-
-
-def test_what_was_answered_can_be_replayed_with_its_labels(
-    supervisor: Any, traffic: TrafficLog, register: Any, tools: Any, data: DataPolicy
-) -> None:
-    model = register("replayed")
-    url = supervisor.deploy(model, "k1").url
-    answers = tools.post(url, tools.request_row("w0"), tools.request_row("w1", "2024-03-01T11:00:00Z", hour=None)).json()[
-        "answers"
-    ]
-    append_labels(FeatureTable(supervisor.home / "features", data.table), ("w0", 10, 11, 1.0), ("w1", 11, 12, 0.0))
-    served = traffic.replay("replayed", data, WEEK, START + timedelta(hours=11))
-    assert served.ids.tolist() == ["w0", "w1"]
-    assert served.score.tolist() == [answer["score"] for answer in answers]
-    assert np.array_equal(served.features, [[18.0, 3.5], [np.nan, 3.5]], equal_nan=True)
-    assert np.array_equal(served.label, [1.0, np.nan], equal_nan=True)
-    assert served.digest.tolist() == [model.digest] * 2

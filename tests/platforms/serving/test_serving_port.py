@@ -4,11 +4,14 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from contracts.rollout import CheckBake, DeployModel, ServingPolicy
+from contracts.snapshot import DataPolicy
 from contracts.training import ModelRef
 from platforms.errors import Conflict, NotFound
+from tests.platforms.serving.captured import START, WEEK
 from tests.platforms.serving.stages import STAGES, Stage
 
 pytestmark = pytest.mark.processes
@@ -111,3 +114,19 @@ def test_health_fails_when_another_model_is_wanted(stage: Stage) -> None:
     report = stage.serving.health(check)
     assert not report.healthy
     assert "another model" in report.sentence
+
+
+def test_what_was_answered_can_be_replayed_with_its_labels(stage: Stage, tools: Any, data: DataPolicy) -> None:
+    model = stage.register("replayed")
+    stage.land(model, "k1")
+    asked = tools.request_row("w0"), tools.request_row("w1", "2024-03-01T11:00:00Z", hour=None)
+    answers = stage.call("replayed", *asked).said["answers"]
+    stage.label(data.table, ("w0", 10, 11, 1.0), ("w1", 11, 12, 0.0))
+    known_at = START + timedelta(hours=11)
+    look = lambda: stage.traffic.replay("replayed", data, WEEK, known_at)  # noqa: E731 - asked again and again
+    served = tools.eventually("both are captured", lambda: (found := look()) and len(found.ids) == 2 and found)
+    assert served.ids.tolist() == ["w0", "w1"]
+    assert served.score.tolist() == [answer["score"] for answer in answers]
+    assert np.array_equal(served.features, [[18.0, 3.5], [np.nan, 3.5]], equal_nan=True)
+    assert np.array_equal(served.label, [1.0, np.nan], equal_nan=True)
+    assert served.digest.tolist() == [model.digest] * 2
