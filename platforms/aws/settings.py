@@ -46,7 +46,7 @@ class AwsSettings(BaseSettings):
     land_seconds: float = Field(default=30_600.0, gt=0)
     """How long an endpoint update may take before the step fails: AWS ends a deployment after eight hours at most."""
     calls_per_second: float = Field(default=5.0, gt=0)
-    """Of one API operation, in one process."""
+    """Of one API operation, in one process; objects and records may be read and written many times as often."""
 
     @property
     def pace(self) -> Pace:

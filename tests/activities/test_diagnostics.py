@@ -12,7 +12,7 @@ from activities.diagnostic_figure import compact
 from activities.diagnostic_rows import by_period
 from activities.diagnostics import render
 from contracts.evaluation import Evidence, GatePolicy, Judgement, RefitReport, Verdict
-from contracts.snapshot import Coverage, Snapshot, Window
+from contracts.snapshot import Coverage, Retrieval, Snapshot, Window
 from contracts.training import DatasetRef, Task
 from policies.gate import judge
 from policies.metrics import log_loss
@@ -241,3 +241,11 @@ def test_the_benchs_record_is_cut_into_its_periods_counted_back_from_the_verdict
     weighted = sum(p.rows * p.loss["blend"] for p in periods) / 400
     assert weighted == pytest.approx(log_loss(PAIR.label, PAIR.challenger))
     assert all(p.loss["blend"] < p.loss["champion"] for p in periods)
+
+
+def test_what_fetching_the_rows_took_stands_beside_the_query() -> None:
+    took = Retrieval(
+        source="feature-group:bikes", engine="athena", query_id="q-17", scanned_bytes=12_345_678, cost_usd=0.00005616
+    )
+    page = _page(PAIR, snapshot=SNAPSHOT.model_copy(update={"retrieval": took}))
+    assert "feature-group:bikes by athena, query q-17: 12,345,678 bytes scanned, $0.000056" in page

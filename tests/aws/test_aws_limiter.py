@@ -44,20 +44,20 @@ def test_many_threads_share_one_rate_per_operation(clock: _Clock) -> None:
 
 def test_a_throttled_operation_goes_at_half_the_rate_and_recovers(clock: _Clock) -> None:
     limiter = Limiter(4.0, clock, clock.sleep)
-    limiter.throttled("s3", "put_object")
+    limiter.throttled("sagemaker", "create_model")
     for _ in range(2):
-        limiter.wait("s3", "put_object")
+        limiter.wait("sagemaker", "create_model")
     assert clock.turns == [0.5, 1.0]
     for _ in range(20):
-        limiter.passed("s3", "put_object")
+        limiter.passed("sagemaker", "create_model")
     clock.turns.clear()
     for _ in range(2):
-        limiter.wait("s3", "put_object")
+        limiter.wait("sagemaker", "create_model")
     assert clock.turns[1] - clock.turns[0] == pytest.approx(0.25)
     for _ in range(100):
-        limiter.throttled("s3", "put_object")
+        limiter.throttled("sagemaker", "create_model")
     clock.turns.clear()
-    limiter.wait("s3", "put_object")
+    limiter.wait("sagemaker", "create_model")
     assert clock.turns == [10.0]
 
 
@@ -74,3 +74,18 @@ def test_an_answer_of_throttling_slows_the_next_calls(aws: Aws, simulator: Simul
             aws.call("sagemaker", "list_models")
         assert (aws._limiter._api("sagemaker", "list_models").rate < 1000.0) is slower
     aws.call("sagemaker", "list_models")
+
+
+def test_objects_are_read_many_times_as_often_as_jobs_are_described(clock: _Clock) -> None:
+    limiter = Limiter(5.0, clock, clock.sleep)
+    for _ in range(3):
+        limiter.wait("s3", "get_object")
+    assert clock.turns == pytest.approx([0, 0.002, 0.004])
+    limiter.throttled("s3", "get_object")
+    for _ in range(20):
+        limiter.passed("s3", "get_object")
+    clock.turns.clear()
+    clock.now = 100.0
+    for _ in range(2):
+        limiter.wait("s3", "get_object")
+    assert clock.turns[1] - clock.turns[0] == pytest.approx(0.002)

@@ -8,10 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.routing import Route
 
 from bridge.evidence import EvidenceFiles
+from platforms.aws.calls import Aws
+from platforms.aws.evidence import AwsEvidence
+from platforms.aws.objects import Objects
 from platforms.local.evidence import LocalEvidence
+from tests.aws.simulator import Simulator
 
 
 @pytest.fixture
@@ -79,6 +85,20 @@ async def test_no_link_is_followed_and_only_regular_files_are_opened(
 
 async def test_without_an_evidence_folder_there_is_just_nothing(http: httpx.AsyncClient) -> None:
     assert (await http.get("/evidence/bikes/i/report.html")).status_code == 404
+
+
+async def test_evidence_in_s3_is_served_by_the_bridge_itself(aws: Aws, simulator: Simulator) -> None:
+    store = AwsEvidence(Objects(aws), "http://bridge")
+    uri = store.write("bikes", "20120304T050000Z-1f2e3d", "report.html", b"<p>worse</p>")
+    route = Route("/evidence/{endpoint}/{incident}/{name}", EvidenceFiles(store).serve)
+    transport = httpx.ASGITransport(Starlette(routes=[route]))
+    async with httpx.AsyncClient(transport=transport, base_url="http://bridge") as client:
+        answer = await client.get(store.link(uri))
+        assert (answer.status_code, answer.text) == (200, "<p>worse</p>")
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert (await client.get(f"{BASE}/none.html")).status_code == 404
+        simulator.fault("s3", "GetObject", "throttle")
+        assert (await client.get(f"{BASE}/report.html")).status_code == 503
 
 
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

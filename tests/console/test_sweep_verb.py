@@ -15,7 +15,12 @@ from contracts.audit import AuditRecord
 from contracts.ids import remediation_id
 from contracts.incident import Stage
 from contracts.training import Tags
-from platforms.files import key_folder, make_folder, write_contract
+from platforms.aws.audit import AwsAudit
+from platforms.aws.calls import Aws
+from platforms.aws.inventory import AwsInventory
+from platforms.aws.objects import Objects
+from platforms.aws.trainer import AwsTrainer
+from platforms.files import json_bytes, key_folder, make_folder, write_contract
 from platforms.local.audit import LocalAudit
 from platforms.tagged import TAGS, Tagged
 from tests.console.conftest import Run
@@ -128,9 +133,25 @@ def _began(world: World) -> Callable[[], Awaitable[bool]]:
     return there
 
 
-def _on(call: Call, world: World) -> Call:
-    call.platform = fake_platform(world)
+def _on(call: Call, world: World, **replaced: Any) -> Call:
+    call.platform = fake_platform(world, **replaced)
     return call
+
+
+async def test_on_aws_folders_and_tagged_models_of_an_ended_incident_go_and_the_chain_in_s3_says_so(
+    aws: Aws, fleet: Client, run: Run, task_queue: str
+) -> None:
+    objects = Objects(aws)
+    await remediation(fleet, RUNNING, task_queue)
+    for mark, incident in (("a" * 16, RUNNING), ("b" * 16, GONE)):
+        tags = Tags(endpoint="bikes", incident=incident, team="mobility", cost_center="cc-7")
+        objects.put(f"snapshots/{mark}/{TAGS}", json_bytes(Tagged.of(tags, "snapshot")))
+        objects.put(f"snapshots/{mark}/rows.parquet", b"rows")
+    ports = {"inventory": AwsInventory(aws, objects), "audit": AwsAudit(aws, objects), "trainer": AwsTrainer(aws, objects)}
+    answer = await perform(lambda call: sweep(_on(call, World(), **ports)), argparse.Namespace(dry_run=False, timeout=10.0))
+    assert (answer.exit, answer.data["counts"]["removed"], answer.data["counts"]["kept"]) == (0, 1, 1)
+    assert [key.split("/")[1] for key in objects.keys("snapshots/")] == ["a" * 16] * 2
+    assert [(r.entry.event.value, r.entry.incident) for r in AwsAudit(aws, objects).read()] == [("swept", GONE)]
 
 
 async def test_without_temporal_nothing_is_swept(home: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
