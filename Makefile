@@ -16,7 +16,7 @@ help: ## what each target does
 	@echo "homeostat: make TARGET; each sets up what it needs in .venv by itself"
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-7s %s\n' "$$name" "$$text"; done
 
-demo: environment ## drift, alarm, retraining, gate, review, promotion: two years of real traffic in minutes (REVIEW=me lets you decide)
+demo: environment ## drift, alarm, retraining, gate, review, promotion: two years of real traffic in minutes (REVIEW=me lets you decide, PLATFORM=aws-sim takes SageMaker's way)
 	@$(VENV)/python -m demo $(if $(REVIEW),--review "$(REVIEW)") $(if $(PLATFORM),--platform "$(PLATFORM)")
 
 test: environment ## all tests, three files at a time, since much of it waits (ARGS="tests/policies -q" runs some, ARGS="-n 0" one by one)

@@ -13,13 +13,18 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 from rich.console import Console
 
+from demo.aws_place import find_aws_place
+from demo.aws_report import AwsSummary
+from demo.aws_report import claims as aws_claims
+from demo.aws_run import AwsRun
 from demo.data import load_hours
 from demo.place import ENDPOINT, FLEET_FILE, claim, find_place
 from demo.progress import Screen
 from demo.report import write_report
 from demo.run import Run
-from demo.summary import Summary, claims
+from demo.summary import Claim, Summary, claims
 from platforms.errors import PlatformError
+from platforms.files import write_atomic
 from runtime.errors import StartError
 from runtime.fleet_file import load
 from runtime.leaving import leave
@@ -33,10 +38,13 @@ INTERRUPTED = 130
 
 def main(words: Sequence[str] | None = None) -> int:
     """Play, report, and say whether it came out as promised."""
-    given = _parser().parse_args(words)
+    parser = _parser()
+    given = parser.parse_args(words)
+    if given.platform == "aws-sim" and (given.review == "me" or given.weeks != WEEKS):
+        parser.error("--review me and --weeks are for the local platform: the run on the simulated account has a fixed length")
     screen = Screen(given.weeks, console=Console(highlight=False, stderr=given.json))
     try:
-        summary = _play(given, screen)
+        summary, found = _play_on_aws(screen) if given.platform == "aws-sim" else _play(given, screen)
     except (StartError, PlatformError, ValidationError) as error:
         print(f"the demo can't go on: {error}", file=sys.stderr)
         return getattr(error, "exit_code", 1)
@@ -45,10 +53,10 @@ def main(words: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     if given.json:
         print(summary.model_dump_json())
-    return _verdict(summary, screen)
+    return _verdict(found, screen)
 
 
-def _play(given: argparse.Namespace, screen: Screen) -> Summary:
+def _play(given: argparse.Namespace, screen: Screen) -> tuple[Summary, list[Claim]]:
     began = time.monotonic()
     place = find_place(Settings().home)
     run = Run(
@@ -61,11 +69,21 @@ def _play(given: argparse.Namespace, screen: Screen) -> Summary:
         screen=screen,
     )
     claim(place.home)
-    return write_report(run, run.play(), began)
+    summary = write_report(run, run.play(), began)
+    return summary, claims(summary)
 
 
-def _verdict(summary: Summary, screen: Screen) -> int:
-    found = claims(summary)
+def _play_on_aws(screen: Screen) -> tuple[AwsSummary, list[Claim]]:
+    began = time.monotonic()
+    place = find_aws_place(Settings().home)
+    run = AwsRun(place, load_hours(), screen)
+    claim(place.home)
+    summary = run.play().model_copy(update={"wall_seconds": round(time.monotonic() - began, 1)})
+    write_atomic(place.home / "summary.json", summary.model_dump_json(indent=2).encode() + b"\n")
+    return summary, aws_claims(summary)
+
+
+def _verdict(found: Sequence[Claim], screen: Screen) -> int:
     for each in found:
         screen.say(f"  {'holds ' if each.holds else 'FAILED'}  {each.name}: {each.found}", "green" if each.holds else "bold red")
     return 0 if all(each.holds for each in found) else 1
@@ -82,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         "--review", choices=["me", "script"], default="script", help="who decides the reviews (default: %(default)s)"
     )
     parser.add_argument("--weeks", type=_weeks, default=WEEKS, help="weeks of traffic at least (default: %(default)s)")
-    parser.add_argument("--platform", choices=["local"], default="local", help="where it runs")
+    parser.add_argument("--platform", choices=["local", "aws-sim"], default="local", help="where it runs (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print the summary on stdout as one JSON object, all else on stderr")
     return parser
 

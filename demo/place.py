@@ -55,14 +55,14 @@ class Place:
         return [replace(each, env={**each.env, **self.environment}) for each in run.processes()]
 
 
-def find_place(var: Path) -> Place:
-    """Take four free ports for a run in `var`/demo."""
+def find_place(var: Path, folder: str = "demo") -> Place:
+    """Take four free ports for a run in `var`/`folder`."""
     ports: set[int] = set()
     while len(ports) < 4:  # noqa: PLR2004 - server, its UI, bridge, review page
         ports.add(free_port())
     server, ui, bridge, review = sorted(ports)
     settings = Settings(
-        home=(var / "demo").resolve(),
+        home=(var / folder).resolve(),
         anchors=None,
         platform="local",
         bridge_host="127.0.0.1",

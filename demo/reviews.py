@@ -1,6 +1,7 @@
 """Who answers reviews in the demo: the scripted reviewer, or you."""
 
 import shlex
+from collections.abc import Mapping
 from typing import Protocol
 from urllib.parse import quote
 
@@ -21,8 +22,8 @@ class Reviews(Protocol):
 class Scripted:
     """Decides each review once, on its evidence."""
 
-    def __init__(self, place: Place, news: News) -> None:
-        self._place = place
+    def __init__(self, environment: Mapping[str, str | None], news: News) -> None:
+        self._environment = environment
         self._news = news
         self._decided: set[str] = set()
 
@@ -32,7 +33,7 @@ class Scripted:
             return
         self._decided.add(evidence)
         said = opinion(judgement)
-        await decide(f"{status.endpoint}/{status.incident}", evidence, said, self._place.environment)
+        await decide(f"{status.endpoint}/{status.incident}", evidence, said, self._environment)
         self._news.decision(status.incident, f"scripted reviewer {'approves' if said.approve else 'rejects'}: {said.note}")
 
 

@@ -101,7 +101,7 @@ class Run:
         return Played(replay, (await others).first(len(replay.hours)), await drive.counts())
 
     def _reviews(self, news: News) -> Reviews:
-        return Yours(self.place, self.screen) if self.by_person else Scripted(self.place, news)
+        return Yours(self.place, self.screen) if self.by_person else Scripted(self.place.environment, news)
 
     async def _onboard(self, drive: Drive) -> None:
         """The loop itself trains, judges and promotes the first champion, because an alarm asks for one."""

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
 
 from contracts.review import Notice
 from platforms.channels import Channels, Post
@@ -13,12 +16,14 @@ from runtime.errors import Misconfigured
 from runtime.fleet_file import load
 from runtime.settings import Settings
 
+if TYPE_CHECKING:
+    from platforms.aws.calls import Aws
+    from platforms.aws.objects import Objects
+
 
 def platform_from(settings: Settings) -> Platform:
-    """Raises: Misconfigured (a platform that isn't built in yet)."""
-    if settings.platform == "local":
-        return _local(settings)
-    raise Misconfigured(f"HOMEOSTAT_PLATFORM is {settings.platform!r}; this version runs on 'local' only")
+    """Raises: Misconfigured (no bucket, no region, no boto3)."""
+    return _local(settings) if settings.platform == "local" else _aws(settings)
 
 
 def _channels() -> Channels:
@@ -66,7 +71,9 @@ def vault_from(settings: Settings) -> DecisionVault:
         from platforms.local.vault import LocalVault
 
         return LocalVault(settings.home)
-    raise Misconfigured(f"HOMEOSTAT_PLATFORM is {settings.platform!r}; this version runs on 'local' only")
+    from platforms.aws.vault import AwsVault
+
+    return AwsVault(_account()[1])
 
 
 def evidence_from(settings: Settings) -> EvidenceStore:
@@ -75,7 +82,22 @@ def evidence_from(settings: Settings) -> EvidenceStore:
         from platforms.local.evidence import LocalEvidence
 
         return LocalEvidence(settings.home, settings.bridge_url)
-    raise Misconfigured(f"HOMEOSTAT_PLATFORM is {settings.platform!r}; this version runs on 'local' only")
+    from platforms.aws.evidence import AwsEvidence
+
+    return AwsEvidence(_account()[1], settings.bridge_url)
+
+
+def _account() -> tuple["Aws", "Objects"]:
+    """The way to AWS, and homeostat's bucket there. Raises: Misconfigured."""
+    from platforms.aws.calls import Aws
+    from platforms.aws.objects import Objects
+    from platforms.aws.settings import AwsSettings
+
+    try:
+        aws = Aws(AwsSettings())
+        return aws, Objects(aws)
+    except (PlatformError, ValidationError) as error:
+        raise Misconfigured(str(error)) from None
 
 
 def alarm_intake_from(settings: Settings) -> AlarmIntake:
@@ -151,4 +173,47 @@ def _local(settings: Settings) -> Platform:
         alarms=BridgeAlarms(settings.bridge_url, settings.bridge_token.get_secret_value() if settings.bridge_token else None),
         vault=vault_from(settings),
         identity=IdentityVerifier(IdentityFolder(home)),
+    )
+
+
+def _aws(settings: Settings) -> Platform:
+    from platforms.alarm_sink import BridgeAlarms
+    from platforms.aws.audit import AwsAudit
+    from platforms.aws.bench_store import AwsBenchStore
+    from platforms.aws.feature_store import AwsFeatureStore
+    from platforms.aws.inventory import AwsInventory
+    from platforms.aws.manifests import AwsManifests
+    from platforms.aws.notifier import AwsNotifier
+    from platforms.aws.packaging import Package
+    from platforms.aws.registry import AwsRegistry
+    from platforms.aws.scorer import AwsScorer
+    from platforms.aws.serving import AwsServing
+    from platforms.aws.traffic import AwsTrafficLog
+    from platforms.aws.trainer import AwsTrainer
+    from platforms.identity.folder import IdentityFolder
+    from platforms.identity.verifier import IdentityVerifier
+    from platforms.notices import WaysIn
+
+    aws, objects = _account()
+    package = Package(aws, objects)
+    registry = AwsRegistry(aws, objects, package)
+    ways = WaysIn(settings.ui_url, settings.review_url, signed_link=_signed_link(settings))
+    token = settings.bridge_token.get_secret_value() if settings.bridge_token else None
+    return Platform(
+        features=AwsFeatureStore(aws, objects),
+        trainer=AwsTrainer(aws, objects, package),
+        registry=registry,
+        scorer=AwsScorer(aws, objects, package),
+        traffic=AwsTrafficLog(aws, objects),
+        serving=AwsServing(aws, objects, registry, package),
+        manifests=AwsManifests(objects),
+        evidence=evidence_from(settings),
+        notifier=AwsNotifier(objects, ways, _channels()),
+        audit=AwsAudit(aws, objects),
+        inventory=AwsInventory(aws, objects),
+        bench=AwsBenchStore(objects),
+        alarms=BridgeAlarms(settings.bridge_url, token),
+        vault=vault_from(settings),
+        identity=IdentityVerifier(IdentityFolder(settings.home)),
+        pace=aws.settings.pace,
     )
