@@ -124,7 +124,7 @@ def blue_green(
     routing: dict[str, Any] = {"Type": kind, "WaitIntervalInSeconds": wait}
     if kind != "ALL_AT_ONCE":
         routing["CanarySize" if kind == "CANARY" else "LinearStepSize"] = {"Type": "CAPACITY_PERCENT", "Value": size}
-    policy = {"TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": end, "MaximumExecutionTimeoutInSeconds": 3000}
+    policy = {"TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": end, "MaximumExecutionTimeoutInSeconds": 28_000}
     return {"BlueGreenUpdatePolicy": policy, **guarded(alarms)}
 
 

@@ -125,19 +125,25 @@ def test_a_promotion_and_a_way_back_end_in_manifest_and_service_alike(loop: Any)
     assert here.platform().serving.describe("there-and-back").digests == {first.digest: 2}
 
 
-def test_a_promotion_waits_for_whoever_updates_the_endpoint(aws: Aws, loop: Any) -> None:
+def test_a_promotion_waits_for_whoever_updates_the_endpoint(aws: Aws, simulator: Simulator, loop: Any) -> None:
     here = loop("shared")
     here.promote(here.shelf.put("shared", 1), "k1")
     name = f"{aws.settings.endpoint_prefix}shared"
     second = here.shelf.put("shared", 2)
     config = aws.call("sagemaker", "describe_endpoint", EndpointName=name)["EndpointConfigName"]
-    theirs = {"EndpointConfigName": config, "DeploymentConfig": blue_green(end=900)}
+    theirs = {"EndpointConfigName": config, "DeploymentConfig": blue_green(end=3600)}
     aws.call("sagemaker", "update_endpoint", EndpointName=name, **theirs)
     with pytest.raises(ApplicationError, match="has to end first") as early:
         here.promote(second, "k2")
     assert not early.value.non_retryable
+    until(lambda: _baking(aws.call("sagemaker", "describe_endpoint", EndpointName=name)))
+    simulator.advance(3600)
     until(lambda: aws.call("sagemaker", "describe_endpoint", EndpointName=name)["EndpointStatus"] == "InService")
     assert here.promote(second, "k2").deployment.digests == {second.digest: 2}
+
+
+def _baking(told: dict[str, Any]) -> bool:
+    return told["PendingDeploymentSummary"]["ProductionVariants"][0]["VariantStatus"][0]["Status"] == "Baking"
 
 
 @pytest.mark.parametrize("last", ["serving.deploy", "serving.describe", "manifests.write"])

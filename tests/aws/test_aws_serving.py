@@ -122,13 +122,13 @@ def test_an_alarm_that_rings_already_guards_nothing_and_that_is_said(aws: Aws, p
     assert here.port.describe("ringing").wanted == landed.wanted
 
 
-def test_a_deployment_waits_for_the_one_that_runs(place: Any) -> None:
-    here = place("busy")
-    champion = here.model(1)
-    here.land(champion, "k1")
-    here.ask(here.model(2), "k2")
+def test_a_deployment_waits_for_the_one_that_runs(aws: Aws, place: Any) -> None:
+    here, guard = place("busy"), alarm(aws, "busy")
+    here.land(here.model(1), "k1")
+    here.ask(here.model(2), "k2", shift=CANARY | {"alarms": [guard], "wait": "30m"})
     with pytest.raises(Unavailable, match="has to end first"):
         here.ask(here.model(3), "k3")
+    becomes(aws, guard, "ALARM")
     here.settled()
     assert here.land(here.model(3), "k3").landed
 

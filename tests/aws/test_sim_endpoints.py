@@ -75,17 +75,18 @@ def test_a_container_that_never_answers_its_health_check_makes_a_failed_endpoint
         here.update("later")
 
 
-def test_a_canary_gets_its_share_and_then_all(host: Any) -> None:
+def test_a_canary_gets_its_share_and_then_all(host: Any, simulator: Simulator) -> None:
     # developer guide, "Canary Traffic Shifting"; APIReference PendingDeploymentSummary, ProductionVariantStatus
     here = host("canary")
     here.create("old")
-    new = here.update("new", deployment=blue_green("CANARY", wait=240, end=60, size=25))
+    new = here.update("new", deployment=blue_green("CANARY", wait=3000, end=60, size=25))
     with pytest.raises(Unavailable, match="Cannot update in-progress endpoint"):
         here.update("third")
     until(lambda: _stage(here.told()) == ["Baking"])
     assert here.told()["EndpointConfigName"] != new
     assert here.told()["PendingDeploymentSummary"]["EndpointConfigName"] == new
     assert sorted(here.says() for _ in range(8)) == ["new"] * 2 + ["old"] * 6
+    simulator.advance(3000)
     told = here.rests()
     assert (told["EndpointStatus"], told["EndpointConfigName"]) == ("InService", new)
     assert "PendingDeploymentSummary" not in told
@@ -153,10 +154,11 @@ def test_the_live_count_survives_an_update_only_if_it_is_asked_to(aws: Aws, host
     # APIReference UpdateEndpoint, RetainAllVariantProperties: "The default is false"; terraform-provider-aws#48990
     here = host("scaled")
     here.create("old")
+    here.config("early")
     wanted = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 5}]
     aws.call("sagemaker", "update_endpoint_weights_and_capacities", EndpointName=here.name, DesiredWeightsAndCapacities=wanted)
     with pytest.raises(Unavailable, match="Cannot update in-progress endpoint"):
-        here.update("early")
+        here.update("early", made=True)
     here.rests()
     here.update("kept", RetainAllVariantProperties=True)
     assert here.rests()["ProductionVariants"][0]["CurrentInstanceCount"] == 5
@@ -174,11 +176,13 @@ def test_what_a_step_may_be_is_checked(host: Any) -> None:
     here = host("sizes")
     here.create("old")
     here.config("new")
+    too_long = blue_green("CANARY", wait=3600, end=3600)
+    too_long["BlueGreenUpdatePolicy"]["MaximumExecutionTimeoutInSeconds"] = 7200
     for how in (
         blue_green("CANARY", size=60),
         blue_green("LINEAR", size=5),
         {"RollingUpdatePolicy": {"MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 60}, "WaitIntervalInSeconds": 0}},
-        blue_green("CANARY", wait=2000, end=2000),
+        too_long,
     ):
         with pytest.raises(Invalid):
             here.update("new", made=True, deployment=how)
