@@ -24,10 +24,23 @@ _ROOMS: Final = ("contracts", "policies", "learning", "platforms/tabular", "plat
 _FILES: Final = ("platforms/__init__.py", "platforms/errors.py", "platforms/files.py", "platforms/aws/__init__.py")
 _PINNED: Final = ("lightgbm", "numpy", "pydantic", "filelock")
 """The versions of this process: another LightGBM or numpy may change a score's last bit."""
-_SCRIPTS: Final = {
-    "train.py": "import sys\n\nfrom platforms.aws.container.train import main\n\nsys.exit(main())\n",
-    "serve.py": "from platforms.aws.container.serve import input_fn, model_fn, output_fn, predict_fn\n",
-}
+_TRAIN: Final = """\
+import sys
+
+from platforms.aws.container.train import main
+
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+_SERVE: Final = "from platforms.aws.container.serve import input_fn, model_fn, output_fn, predict_fn\n"
+_SETUP: Final = """\
+from setuptools import find_packages, setup
+
+setup(name="homeostat-container", version="1", packages=find_packages(), py_modules=["serve", "train"])
+"""
+"""Without it SageMaker's inference toolkit would install the files of the uppermost folder alone, and training runs `-m train`:
+github.com/aws/sagemaker-containers, _modules.py (prepare, install) and _entry_point_type.py."""
+_SCRIPTS: Final = {"train.py": _TRAIN, "serve.py": _SERVE, "setup.py": _SETUP}
 
 
 @cache

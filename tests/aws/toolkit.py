@@ -20,9 +20,13 @@ CODE = ROOT / "code"
 
 
 def train(program: str) -> None:
+    """A source with a setup.py is installed and run as a module, another is run as a script: _entry_point_type.py there."""
     sys.path.insert(0, str(CODE))
     sys.argv = [program]
-    runpy.run_path(str(CODE / program), run_name="__main__")
+    if (CODE / "setup.py").exists():
+        runpy.run_module(program.removesuffix(".py"), run_name="__main__")
+    else:
+        runpy.run_path(str(CODE / program), run_name="__main__")
 
 
 class _Handler(BaseHTTPRequestHandler):
