@@ -14,6 +14,7 @@ from runtime.client import connect
 from runtime.entry import enter
 from runtime.leaving import leave
 from runtime.settings import Settings
+from runtime.wakeups import listening
 from runtime.wiring import platform_from
 from runtime.workers import build_worker, read_queues
 
@@ -29,6 +30,7 @@ async def serve(settings: Settings, queues: Sequence[str]) -> None:
         await search_attributes.ensure(client)
         platform = platform_from(settings)
         async with AsyncExitStack() as workers:
+            await workers.enter_async_context(listening(settings))
             for queue in queues:
                 await workers.enter_async_context(build_worker(client, platform, settings, queue, threads=threads))
             log.info("worker_ready", queues=",".join(queues))

@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 from contracts.rollout import Deployment, DeployModel, Manifest, Promotion
 from contracts.training import ModelRef, ModelStatus
 from platforms.ports import Platform
+from platforms.wakeups import WAKE_UPS
 
 
 class Landing:
@@ -17,13 +18,17 @@ class Landing:
 
     def land(self, request: DeployModel) -> Deployment:
         """Deploy and wait until every instance answers with the model."""
+        with WAKE_UPS.waiting(request.model.endpoint):
+            return self._land(request)
+
+    def _land(self, request: DeployModel) -> Deployment:
         deployment = self._platform.serving.deploy(request)
         deadline = time.monotonic() + self._pace.land_seconds
         while not _settled(deployment, request):
             if time.monotonic() > deadline:
                 raise ApplicationError(f"{_said(deployment)} after {self._pace.land_seconds:.0f} s", type="Unavailable")
             activity.heartbeat(deployment.ready)
-            _sleep(self._pace.pause(self._pace.land_poll))
+            _sleep(self._pace.pause(self._pace.land_poll), request.model.endpoint)
             deployment = self._platform.serving.describe(request.model.endpoint)
         if deployment.failure is not None and not deployment.landed:
             raise ApplicationError(f"the model is not in service: {deployment.failure}", type="Corrupt", non_retryable=True)
@@ -42,10 +47,10 @@ def lineage_after(before: Manifest) -> tuple[str, ...]:
     return (before.champion.digest, *former)[:20]
 
 
-def _sleep(seconds: float) -> None:
-    """In slices: a cancelled step is told so between two instructions, not within one long sleep."""
+def _sleep(seconds: float, endpoint: str) -> None:
+    """In slices: a cancelled step is told so between two instructions. News of the endpoint ends the whole of it."""
     end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
+    while (left := end - time.monotonic()) > 0 and not WAKE_UPS.woken(endpoint):
         time.sleep(min(left, 1.0))
 
 

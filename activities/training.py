@@ -9,8 +9,9 @@ from activities.failures import to_application_error
 from contracts.training import Challenger, JobPhase, JobState, TrainChallenger
 from platforms.errors import PlatformError, TrainingFailed
 from platforms.ports import Platform
+from platforms.wakeups import WAKE_UPS
 
-_BEAT_SECONDS = 4.0
+_BEAT_SECONDS = 1.0
 
 
 class TrainingActivities:
@@ -31,16 +32,17 @@ class TrainingActivities:
             raise to_application_error(error) from error
 
     async def _follow(self, job: TrainChallenger) -> Challenger:
-        state = await asyncio.to_thread(self._trainer.start, job)
-        while state.phase is JobPhase.RUNNING:
-            await self._pause(state.progress)
-            state = await asyncio.to_thread(self._trainer.describe, job.key)
+        with WAKE_UPS.waiting(job.key):
+            state = await asyncio.to_thread(self._trainer.start, job)
+            while state.phase is JobPhase.RUNNING:
+                await self._pause(job.key, state.progress)
+                state = await asyncio.to_thread(self._trainer.describe, job.key)
         return _finished(state)
 
-    async def _pause(self, progress: str) -> None:
-        """Until the next look; a heartbeat between, for looks far apart."""
+    async def _pause(self, key: str, progress: str) -> None:
+        """Until the next look, or until there is news; a heartbeat between, for looks far apart."""
         seconds = self._pace.pause(self._pace.training_poll)
-        while seconds > 0:
+        while seconds > 0 and not WAKE_UPS.woken(key):
             activity.heartbeat(progress)
             await asyncio.sleep(min(seconds, _BEAT_SECONDS))
             seconds -= _BEAT_SECONDS

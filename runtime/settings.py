@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     """How long one receive waits for a message, and at most how long the bridge takes to stop."""
     sqs_most_receives: int = Field(default=5, ge=1)
     """After so many receives a message about an unknown endpoint is rejected; the queue itself must allow more."""
+    sqs_wake_url: str = ""
+    """A queue of SageMaker's state changes, which end the workers' pauses between two looks early."""
     fleet: Path | None = None
     """The fleet file, for the bridge: its `intake.alarms` say whose an alarm is that names no endpoint."""
     review_host: str = "127.0.0.1"

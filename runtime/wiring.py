@@ -10,7 +10,7 @@ from contracts.review import Notice
 from platforms.channels import Channels, Post
 from platforms.checkup import Checkup
 from platforms.errors import PlatformError
-from platforms.letters import AlarmIntake
+from platforms.letters import AlarmIntake, AlarmQueue
 from platforms.ports import DecisionVault, EvidenceStore, Platform
 from runtime.errors import Misconfigured
 from runtime.fleet_file import load
@@ -120,6 +120,19 @@ def alarm_intake_from(settings: Settings) -> AlarmIntake:
         reports=SageMakerMonitorReports(aws),
         endpoint_prefix=aws.settings.endpoint_prefix,
     )
+
+
+def wake_queue_from(settings: Settings) -> tuple[AlarmQueue, str]:
+    """The queue of state changes, and what stands before an endpoint's name in them. Raises: Misconfigured."""
+    from platforms.aws.calls import Aws
+    from platforms.aws.queue import SqsQueue
+    from platforms.aws.settings import AwsSettings
+
+    try:
+        aws = Aws(AwsSettings())
+    except PlatformError as error:
+        raise Misconfigured(str(error)) from None
+    return SqsQueue(aws, settings.sqs_wake_url), aws.settings.endpoint_prefix
 
 
 def checkup_from(settings: Settings) -> Checkup | None:

@@ -1,6 +1,7 @@
 """Following a training job: adopted after a death, stopped when nobody wants it, left alone when only the worker goes."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,8 @@ from temporalio.testing import ActivityEnvironment
 from activities.training import TrainingActivities
 from contracts.training import Challenger, DatasetRef, Purpose, Recipe, Tags, TrainChallenger
 from platforms.errors import Conflict, TrainingFailed, Unavailable
+from platforms.pace import Pace
+from platforms.wakeups import WAKE_UPS
 from tests.fakes import AS_OF, World, digest, fake_platform
 
 SECONDS = 20
@@ -55,6 +58,20 @@ async def test_a_finished_job_is_adopted_and_not_run_again() -> None:
     first = await _train(world)
     assert await _train(world) == first
     assert len(world.jobs) == 1
+
+
+async def test_news_of_a_job_ends_the_pause_between_two_looks() -> None:
+    world = World(training_holds=True)
+    activity = TrainingActivities(replace(fake_platform(world), pace=Pace(training_poll=600.0)))
+    environment, told = ActivityEnvironment(), asyncio.Event()
+    environment.on_heartbeat = lambda *details: told.set()
+    task = asyncio.ensure_future(environment.run(activity.train_challenger, a_job()))
+    async with asyncio.timeout(SECONDS):
+        await told.wait()
+        world.training_holds = False
+        assert WAKE_UPS.wake(a_job().key)
+        await task
+    assert not WAKE_UPS.wake(a_job().key), "nobody waits any more"
 
 
 async def test_a_running_job_is_followed_with_heartbeats_to_its_end() -> None:

@@ -13,8 +13,17 @@ TEMPLATE: Final = ROOT / "deploy" / "aws" / "homeostat.yaml"
 BRIDGE: Final = frozenset({"platforms/aws/queue.py", "platforms/aws/monitor_reports.py"})
 OPERATOR: Final = frozenset({"platforms/aws/account.py", "platforms/aws/account_alarms.py", "platforms/aws/account_data.py"})
 """What `doctor` asks, with the rights of whoever runs it."""
-ALWAYS: Final = frozenset({"kms:Decrypt", "kms:GenerateDataKey", "sns:Publish"})
-"""Encrypted objects are read and written, and notices go to a topic by a client of its own."""
+ALWAYS: Final = frozenset(
+    {
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "sns:Publish",
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        "sqs:ReceiveMessage",
+    }
+)
+"""Encrypted objects are read and written, notices go to a topic by a client of its own, and workers hear of state changes."""
 _OF_ONE: Final = {
     "s3": "S3",
     "kms": "Kms",
@@ -22,6 +31,7 @@ _OF_ONE: Final = {
     "iam:CreateServiceLinkedRole": "LinkedRole",
     "athena": "Athena",
     "sns": "Sns",
+    "sqs": "WakeUps",
 }
 _READING: Final = re.compile(r"sagemaker:(?:Describe|List|Get|BatchGet|BatchDescribe|Search)")
 _STATEMENTS: Final = """\
@@ -56,6 +66,9 @@ _STATEMENTS: Final = """\
               - Sid: Sns
                 Effect: Allow
                 Resource: !Ref NoticeTopic
+              - Sid: WakeUps
+                Effect: Allow
+                Resource: !GetAtt WakeQueue.Arn
               - Sid: Rest # reading metrics, tables and tags, and scalable targets, which have no names of their own
                 Effect: Allow
                 Resource: "*"
