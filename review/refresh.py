@@ -48,6 +48,7 @@ class Refresher:
     _known: dict[str, _Known] = field(default_factory=dict)
     _asked: dict[str, float] = field(default_factory=dict)
     _looked: int = 0
+    _look_from: float = 0.0
     _silent_until: float = 0.0
 
     def __post_init__(self) -> None:
@@ -226,16 +227,18 @@ class Refresher:
                 self.book.put_incident(replace(row, state=summary.outcome.value, sentence=summary.sentence, waiting_on=""))
 
     async def _look(self) -> None:
-        """Manifests and serving of some endpoints, all in turn."""
+        """Manifests and serving of some endpoints, all in turn, as often as the platform likes to be asked."""
+        if monotonic() < self._look_from:
+            return
         names = sorted(self.book.endpoints)
         chosen = [names[(self._looked + n) % len(names)] for n in range(min(_LOOKS, len(names)))]
+        if self._looked + len(chosen) >= len(names):
+            self._look_from = monotonic() + self.platform.pace.bake_poll
         self._looked = (self._looked + len(chosen)) % max(1, len(names))
-        for name, manifest, health, serving in await asyncio.to_thread(self._found, chosen):
+        found = await asyncio.to_thread(lambda: [(name, self._manifest(name), *self._serving(name)) for name in chosen])
+        for name, manifest, health, serving in found:
             if (row := self.book.endpoints.get(name)) is not None:
                 self.book.put_endpoint(_with_serving(row, manifest, health, serving))
-
-    def _found(self, names: list[str]) -> list[tuple[str, Manifest | None, str, str]]:
-        return [(name, self._manifest(name), *self._serving(name)) for name in names]
 
     def _manifest(self, name: str) -> Manifest | None:
         try:

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from bench.generated_fleet import GeneratedLoop, write_chain, write_manifests
 from contracts.incident import LifecycleStatus, RemediationStatus
+from contracts.rollout import Deployment
+from platforms.pace import Pace
 from review import refresh
 from review.book import Book, Incident, page_of
 from review.chronicle import Chronicle
@@ -16,6 +19,7 @@ from review.loop import Gone, Seen, Silent
 from review.refresh import Refresher
 from runtime.settings import Settings
 from runtime.wiring import platform_from
+from tests.fakes import FakeServing, World
 
 
 class Moody(GeneratedLoop):
@@ -100,6 +104,25 @@ async def test_temporal_going_and_coming_is_told(following: tuple[Refresher, Moo
     await refresher.round()
     assert not refresher.book.connected
     assert {"fleet", "inbox"} in heard
+
+
+class Counted(FakeServing):
+    """Remembers whom it was asked about."""
+
+    asked: ClassVar[list[str]] = []
+
+    def describe(self, endpoint: str) -> Deployment:
+        self.asked.append(endpoint)
+        return super().describe(endpoint)
+
+
+async def test_serving_is_asked_about_each_endpoint_as_often_as_the_platform_likes(following: tuple[Refresher, Moody]) -> None:
+    refresher, loop = following
+    Counted.asked.clear()
+    refresher.platform = replace(refresher.platform, serving=Counted(World()), pace=Pace(bake_poll=60.0))
+    for _ in range(3):
+        await refresher.round()
+    assert sorted(Counted.asked) == sorted(loop.statuses)
 
 
 async def test_only_what_changed_is_told(following: tuple[Refresher, Moody]) -> None:
