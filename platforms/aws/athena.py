@@ -93,9 +93,14 @@ class Athena:
             QueryString=text,
             ClientRequestToken=token,
             WorkGroup=self._aws.settings.athena_workgroup,
-            ResultConfiguration={"OutputLocation": self._objects.uri(output)},
+            ResultConfiguration={"OutputLocation": self._objects.uri(output), **self._encryption()},
         )
         return str(answer["QueryExecutionId"])
+
+    def _encryption(self) -> dict[str, Any]:
+        """Of results and of what is unloaded."""
+        key = self._aws.settings.kms_key
+        return {"EncryptionConfiguration": {"EncryptionOption": "SSE_KMS", "KmsKey": key}} if key else {}
 
     def _ended(self, id_: str) -> dict[str, Any]:
         """Wait for the execution. Raises: NotFound, Invalid, Corrupt, Unavailable."""

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contracts.base import Utc
@@ -16,7 +17,7 @@ from contracts.snapshot import DataPolicy, Retrieval, Window
 from platforms.aws.as_of_sql import as_of_select, first_event_select, moment_of, newest_label_select
 from platforms.aws.athena import Athena
 from platforms.aws.calls import Aws
-from platforms.aws.objects import Objects, together
+from platforms.aws.objects import Objects, content_of, together
 from platforms.aws.table_shape import TableShape, no_numbers
 from platforms.errors import Corrupt, NotFound
 from platforms.tabular import feature_query as query
@@ -84,54 +85,71 @@ class AthenaSource:
         return moment_of(int(rows[0][0])) if rows and rows[0][0] is not None else None
 
 
+Extent = tuple[datetime | None, datetime | None]
+"""First event and newest label of a file."""
+
+
+@dataclass(frozen=True)
+class _File:
+    key: str
+    bytes: int
+    etag: str
+
+
 class FilesSource:
     """Parquet under a prefix, in the columns of the local platform's tables: id, event_time, label_time, features, and `_version`
     where rows have several. Folders `day=YYYY-MM-DD` or `year=/month=/day=` are days of events; without them every file is read.
     """
 
-    def __init__(self, aws: Aws, uri: str) -> None:
+    def __init__(self, aws: Aws, uri: str, known: dict[str, Extent]) -> None:
+        """`known` is kept by whoever makes one again."""
         self._aws = aws
+        self._known = known
         self._uri = uri.rstrip("/") + "/"
         self._bucket, _, self._prefix = self._uri.removeprefix("s3://").partition("/")
 
     def first_day(self, as_of: Utc) -> date | None:  # noqa: ARG002 - files don't tell when they were written
-        days = [day for key, _ in self._listed() if (day := _day_of(key)) is not None]
-        return min(days, default=date(1970, 1, 1))
+        found = [event for event, _ in self._extents() if event is not None]
+        return min(found).date() if found else None
 
     def newest_label(self) -> Utc | None:
-        everything = [
-            _table(content, key, [LABEL_TIME])[LABEL_TIME] for key, content in self._read([key for key, _ in self._listed()])
-        ]
-        found = [moment for column in everything for moment in column.drop_null().to_pylist()]
-        return max((moment.astimezone(UTC) for moment in found), default=None)
+        return max((label for _, label in self._extents() if label is not None), default=None)
+
+    def _extents(self) -> list[Extent]:
+        """First event and newest label of every file; an object with the same ETag isn't read again."""
+        there = list(self._listed())
+        unread = [each for each in there if each.etag not in self._known]
+        read = self._read([each.key for each in unread])
+        self._known.update({each.etag: _extent(content, key) for each, (key, content) in zip(unread, read, strict=True)})
+        return [self._known[each.etag] for each in there]
 
     def fetch(self, data: DataPolicy, window: Window, as_of: Utc, place: Place) -> tuple[Fetched, str, Retrieval]:
         there = list(self._listed())
         if not there:
             raise NotFound(f"no Parquet file under {self._uri}: correct data.source, or put rows there")
         first, last = window.start.date(), window.end.date()
-        chosen = [(key, size) for key, size in there if (day := _day_of(key)) is None or first <= day <= last]
+        chosen = [each for each in there if (day := _day_of(each.key)) is None or first <= day <= last]
         files = [
             _saved(place.scratch / f"{number:06d}.parquet", content)
-            for number, (_, content) in enumerate(self._read([key for key, _ in chosen]))
+            for number, (_, content) in enumerate(self._read([each.key for each in chosen]))
         ]
         text = query.as_of_query(data, window, as_of)
         if files and not _has_version(files):
             rows = f"read_parquet({query.FILES}, union_by_name = true)"
             text = text.replace(rows, f"(SELECT *, 0 AS {VERSION} FROM {rows})")  # noqa: S608 - our own words
-        retrieval = Retrieval(source=self._uri, engine="duckdb", scanned_bytes=sum(size for _, size in chosen))
+        retrieval = Retrieval(source=self._uri, engine="duckdb", scanned_bytes=sum(each.bytes for each in chosen))
         return Fetched(files, text), text.replace(query.FILES, f"'{self._uri}**/*.parquet'"), retrieval
 
-    def _listed(self) -> Iterator[tuple[str, int]]:
+    def _listed(self) -> Iterator[_File]:
         for page in self._aws.pages("s3", "list_objects_v2", Bucket=self._bucket, Prefix=self._prefix):
             for found in page.get("Contents", ()):
                 name = str(found["Key"])
                 if name.endswith(".parquet") and not name.rpartition("/")[2].startswith((".", "_")):
-                    yield name, int(found["Size"])
+                    yield _File(name, int(found["Size"]), str(found["ETag"]))
 
     def _read(self, keys: Sequence[str]) -> list[tuple[str, bytes]]:
         def read(key: str) -> tuple[str, bytes]:
-            return key, bytes(self._aws.call("s3", "get_object", Bucket=self._bucket, Key=key)["Body"].read())
+            return key, content_of(self._aws.call("s3", "get_object", Bucket=self._bucket, Key=key), f"s3://{self._bucket}/{key}")
 
         return together(read, keys)
 
@@ -160,11 +178,17 @@ def _day_of(key: str) -> date | None:
         raise Corrupt(f"{key} is in no day's folder: name it day=YYYY-MM-DD or move it away") from None
 
 
-def _table(content: bytes, key: str, columns: Sequence[str]) -> pa.Table:
+def _extent(content: bytes, key: str) -> Extent:
     try:
-        return pq.read_table(pa.BufferReader(content), columns=list(columns))
-    except (pa.ArrowException, OSError) as error:
+        table = pq.read_table(pa.BufferReader(content), columns=[EVENT_TIME, LABEL_TIME])
+        first, newest = pc.min(table[EVENT_TIME]).as_py(), pc.max(table[LABEL_TIME]).as_py()
+    except (pa.ArrowException, OSError, KeyError) as error:
         raise Corrupt(f"{key} can't be read: {str(error).splitlines()[0]}. Restore it or move it away") from None
+    return _utc(first), _utc(newest)
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.astimezone(UTC) if moment is not None else None
 
 
 def _has_version(files: Sequence[Path]) -> bool:

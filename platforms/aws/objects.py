@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
-from platforms.aws.calls import Aws
+from platforms.aws.calls import Answer, Aws
 from platforms.errors import Conflict, Corrupt, Invalid, NotFound, Unavailable
 
 M = TypeVar("M", bound=BaseModel)
@@ -78,11 +78,7 @@ class Objects:
 
     def get(self, key: str) -> bytes:
         """Raises: NotFound, Unavailable."""
-        answer = self._aws.call("s3", "get_object", Bucket=self.bucket, Key=self.key(key))
-        try:
-            return bytes(answer["Body"].read())
-        except Exception as error:  # noqa: BLE001 - urllib3's, botocore's and the socket's own
-            raise Unavailable(f"{self.uri(key)}: the answer broke off: {type(error).__name__}") from None
+        return content_of(self._aws.call("s3", "get_object", Bucket=self.bucket, Key=self.key(key)), self.uri(key))
 
     def read(self, key: str, model: type[M]) -> M:
         """Raises: NotFound, Corrupt (it is no such thing), Unavailable."""
@@ -142,6 +138,14 @@ class Objects:
         if self._aws.settings.kms_key:
             asked |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._aws.settings.kms_key}
         self._aws.call("s3", "put_object", **asked)
+
+
+def content_of(answer: Answer, uri: str) -> bytes:
+    """What GetObject gives, to its end. Raises: Unavailable."""
+    try:
+        return bytes(answer["Body"].read())
+    except Exception as error:  # noqa: BLE001 - urllib3's, botocore's and the socket's own
+        raise Unavailable(f"{uri}: the answer broke off: {type(error).__name__}") from None
 
 
 def together(do: Callable[[T], R], items: Iterable[T]) -> list[R]:

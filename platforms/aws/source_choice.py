@@ -3,7 +3,7 @@
 from contracts.snapshot import DataPolicy
 from platforms.aws.athena import Athena
 from platforms.aws.calls import Aws
-from platforms.aws.feature_sources import AthenaSource, FilesSource, Source
+from platforms.aws.feature_sources import AthenaSource, Extent, FilesSource, Source
 from platforms.aws.objects import Objects
 from platforms.aws.online_source import OnlineSource
 from platforms.aws.online_store import OnlineLabels
@@ -16,13 +16,14 @@ class Sources:
         self._aws = aws
         self._objects = objects
         self._athena = Athena(aws, objects)
+        self._extents: dict[str, Extent] = {}
 
     def of(self, data: DataPolicy, endpoint: str = "") -> Source:
         """Raises: NotFound (no such group, table or column), Invalid."""
         source = data.source or ""
         if source.startswith("s3://"):
             check_names(data)
-            return FilesSource(self._aws, source)
+            return FilesSource(self._aws, source, self._extents)
         if source.startswith("online:"):
             check_names(data)
             labels = OnlineLabels(self._aws, source.removeprefix("online:"), data)

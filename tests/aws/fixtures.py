@@ -46,13 +46,18 @@ def _session(url: str) -> boto3.session.Session:
 
 
 @pytest.fixture
-def aws(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    """An account with nothing armed, a fresh bucket and a fresh prefix."""
+def simulated(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """The environment points to the simulator; what was armed in it is disarmed at the end."""
     for name, value in simulator.environment.items():
         monkeypatch.setenv(name, value)
-    made = new_account()
-    yield made
+    yield simulator
     simulator.reset()
+
+
+@pytest.fixture
+def aws(simulated: Simulator) -> Aws:
+    """An account with a fresh bucket and a fresh prefix."""
+    return new_account()
 
 
 def new_account(**other: object) -> Aws:
@@ -62,6 +67,7 @@ def new_account(**other: object) -> Aws:
         "bucket": f"bucket-{mark}",
         "prefix": f"t-{mark}",
         "endpoint_prefix": f"t-{mark}-",
+        "feature_group_prefix": f"t-{mark}-",
         "role": ROLE,
         "image": IMAGE,
         "poll_seconds": 0.05,

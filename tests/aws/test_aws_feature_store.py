@@ -17,7 +17,6 @@ from platforms.aws.objects import Objects
 from platforms.errors import Corrupt, Invalid, NotFound, PlatformError, Unavailable
 from platforms.local.feature_store import LocalFeatureStore
 from platforms.local.feature_table import normalised
-from tests.aws.fixtures import new_account
 from tests.aws.offline_store import OfflineStore, stored
 from tests.aws.simulator import Simulator
 from tests.platforms.data_fixtures import DATA, DAY, HOUR, at, changed, hourly, lenient, take, unlabelled
@@ -28,7 +27,7 @@ PLAIN = POLICY.model_copy(update={"features": ("temp",)})
 
 @pytest.fixture
 def account(aws: Aws) -> Aws:
-    return new_account(feature_group_prefix=f"{aws.settings.prefix}-")
+    return aws
 
 
 @pytest.fixture
@@ -230,6 +229,20 @@ def test_the_same_rows_are_frozen_to_the_same_bits_on_both_platforms(
     assert objects.get(objects.within(theirs.dataset.uri)) == Path(ours.dataset.uri).read_bytes()
 
 
+# ---- encryption
+
+
+def test_what_is_unloaded_is_encrypted_under_the_key_of_the_settings(
+    account: Aws, offline: OfflineStore, simulator: Simulator
+) -> None:
+    key = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    offline.append("bikes", hourly(60))
+    locked = Aws(account.settings.model_copy(update={"kms_key": key}))
+    AwsFeatureStore(locked, Objects(locked)).snapshot(take(data=POLICY))
+    (started,) = simulator.calls("athena", "StartQueryExecution")
+    assert started["params"]["ResultConfiguration"]["EncryptionConfiguration"] == {"EncryptionOption": "SSE_KMS", "KmsKey": key}
+
+
 # ---- other sources
 
 
@@ -257,9 +270,9 @@ def test_a_glue_table_and_a_prefix_of_files_give_the_same_snapshot_as_the_local_
     wanted = local.snapshot(take(data=POLICY, horizons=("all",)))
     for source in (f"glue:{account.settings.prefix}.rides", f"s3://{bucket}/plain"):
         data = DataPolicy.model_validate(POLICY.model_dump() | {"source": source})
-        found = store.snapshot(take(f"snapshot/{source}", data=data, horizons=(90 * DAY,)))
-        assert found.fingerprint == wanted.fingerprint, source
-        assert found.coverage.model_copy(update={"window": None}) == wanted.coverage.model_copy(update={"window": None})
+        found = store.snapshot(take(f"snapshot/{source}", data=data, horizons=("all",)))
+        assert (found.fingerprint, found.window) == (wanted.fingerprint, wanted.window), source
+        assert found.coverage == wanted.coverage
         assert store.watermark(data) == local.watermark(POLICY)
         assert found.retrieval is not None
         assert found.retrieval.scanned_bytes > 0

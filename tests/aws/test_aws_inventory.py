@@ -57,16 +57,14 @@ def test_an_empty_account_holds_nothing(inventory: AwsInventory) -> None:
 
 
 def test_a_snapshot_is_listed_with_its_tags_and_goes_with_its_incident(aws: Aws, objects: Objects) -> None:
-    account = new_account(feature_group_prefix=f"{aws.settings.prefix}-")
-    OfflineStore(account).append("bikes", hourly(60))
-    bucket = Objects(account)
-    AwsFeatureStore(account, bucket).snapshot(take(data=DATA.model_copy(update={"coverage": lenient()})))
-    inventory = AwsInventory(account, bucket)
+    OfflineStore(aws).append("bikes", hourly(60))
+    AwsFeatureStore(aws, objects).snapshot(take(data=DATA.model_copy(update={"coverage": lenient()})))
+    inventory = AwsInventory(aws, objects)
     (found,) = inventory.list(OWNER)
     assert (found.kind, found.tags) == ("snapshot", OWNER)
     assert found.bytes > 10_000
     assert inventory.remove([found]).failed == ()
-    assert list(bucket.keys("snapshots/")) == []
+    assert list(objects.keys("snapshots/")) == []
 
 
 def test_one_incidents_things_are_listed_alone_and_the_rest_stays(aws: Aws, objects: Objects, inventory: AwsInventory) -> None:
@@ -83,13 +81,10 @@ def test_one_incidents_things_are_listed_alone_and_the_rest_stays(aws: Aws, obje
 def test_a_running_job_and_its_folder_are_kept_and_go_once_it_was_stopped(
     aws: Aws, objects: Objects, inventory: AwsInventory, simulator: Simulator
 ) -> None:
-    account = aws
-    store = OfflineStore(new_account(feature_group_prefix=f"{aws.settings.prefix}-"))
-    store.append("bikes", hourly(60))
-    features = AwsFeatureStore(Aws(aws.settings.model_copy(update={"feature_group_prefix": f"{aws.settings.prefix}-"})), objects)
-    snapshot = features.snapshot(take(data=DATA.model_copy(update={"coverage": lenient()})))
+    OfflineStore(aws).append("bikes", hourly(60))
+    snapshot = AwsFeatureStore(aws, objects).snapshot(take(data=DATA.model_copy(update={"coverage": lenient()})))
     wanted = long_job(snapshot)
-    trainer = AwsTrainer(account, objects)
+    trainer = AwsTrainer(aws, objects)
     trainer.start(wanted)
     found = [each for each in inventory.list(OWNER) if each.kind == "training_job"]
     assert sorted(each.id.partition(":")[0].partition("/")[0] for each in found) == ["arn", "jobs"]

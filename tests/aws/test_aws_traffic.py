@@ -22,7 +22,6 @@ from platforms.local.feature_table import FeatureTable
 from platforms.local.traffic import LocalTrafficLog
 from platforms.ports import Served
 from tests.aws.captures import capture_line, write_captures
-from tests.aws.fixtures import new_account
 from tests.aws.offline_store import OfflineStore
 from tests.platforms.data_fixtures import DAY, HOUR, lenient, take
 from tests.platforms.serving.captured import DIGEST, LATE, START, WEEK, answer, append_labels, write
@@ -33,7 +32,7 @@ RUNTIME = "sagemaker-featurestore-runtime"
 
 @pytest.fixture
 def account(aws: Aws) -> Aws:
-    return new_account(feature_group_prefix=f"{aws.settings.prefix}-")
+    return aws
 
 
 @pytest.fixture

@@ -21,14 +21,14 @@ def home(tmp_path: Path) -> Path:
 def records(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Records]:
     """Opens the record-keeping ports as another process would."""
     if request.param == "aws":
-        request.getfixturevalue("aws")
+        request.getfixturevalue("simulated")
     return lambda: records_fixtures.PLATFORMS[request.param](tmp_path)
 
 
 @pytest.fixture(params=sorted(FEATURES))
 def store(request: pytest.FixtureRequest, home: Path) -> Features:
     if request.param == "aws":
-        request.getfixturevalue("aws")
+        request.getfixturevalue("simulated")
     return FEATURES[request.param](home)
 
 

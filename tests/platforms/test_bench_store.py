@@ -65,7 +65,7 @@ PLATFORMS: dict[str, Callable[[Path], Bench]] = {"local": local_bench, "aws": aw
 @pytest.fixture(params=sorted(PLATFORMS))
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     if request.param == "aws":
-        request.getfixturevalue("aws")
+        request.getfixturevalue("simulated")
     return PLATFORMS[request.param](tmp_path)
 
 

@@ -110,7 +110,7 @@ def test_a_snapshot_with_its_coverage_and_curve_is_the_same_to_the_last_byte(
     request: pytest.FixtureRequest, home: Path, platform: str, known_early: bool, with_: float
 ) -> None:
     if platform == "aws":
-        request.getfixturevalue("aws")
+        request.getfixturevalue("simulated")
     truth, poison = pair(home, honest(), with_, known_early=known_early, platform=platform)
     wanted = take(as_of=AS_OF, data=POLICY, horizons=HORIZONS, categorical=("hour",))
     (first, rows), (second, other) = look(truth, wanted), look(poison, wanted)
