@@ -16,7 +16,7 @@ from rich.console import Console
 from demo.aws_place import find_aws_place
 from demo.aws_report import AwsSummary
 from demo.aws_report import claims as aws_claims
-from demo.aws_run import AwsRun
+from demo.aws_run import GOOD_WEEKS, WEEKS_BEFORE, AwsRun
 from demo.data import load_hours
 from demo.place import ENDPOINT, FLEET_FILE, claim, find_place
 from demo.progress import Screen
@@ -32,6 +32,7 @@ from runtime.settings import Settings
 from runtime.wiring import platform_from
 
 WEEKS = 114
+WEEKS_HELP = f"weeks of traffic at least (default: {WEEKS}); on aws-sim weeks before the alarm ({WEEKS_BEFORE})"
 MIN_WEEKS, MAX_WEEKS = 1, 400
 INTERRUPTED = 130
 
@@ -40,11 +41,15 @@ def main(words: Sequence[str] | None = None) -> int:
     """Play, report, and say whether it came out as promised."""
     parser = _parser()
     given = parser.parse_args(words)
-    if given.platform == "aws-sim" and (given.review == "me" or given.weeks != WEEKS):
-        parser.error("--review me and --weeks are for the local platform: the run on the simulated account has a fixed length")
+    on_aws = given.platform == "aws-sim"
+    if on_aws and given.review == "me":
+        parser.error("--review me is for the local platform: on the simulated account the scripted reviewer decides")
+    if on_aws and given.weeks is not None and given.weeks <= GOOD_WEEKS:
+        parser.error(f"--weeks: on the simulated account the alarm is set by the first {GOOD_WEEKS} weeks, so there must be more")
+    given.weeks = given.weeks or (WEEKS_BEFORE if on_aws else WEEKS)
     screen = Screen(given.weeks, console=Console(highlight=False, stderr=given.json))
     try:
-        summary, found = _play_on_aws(screen) if given.platform == "aws-sim" else _play(given, screen)
+        summary, found = _play_on_aws(given, screen) if on_aws else _play(given, screen)
     except (StartError, PlatformError, ValidationError) as error:
         print(f"the demo can't go on: {error}", file=sys.stderr)
         return getattr(error, "exit_code", 1)
@@ -73,10 +78,10 @@ def _play(given: argparse.Namespace, screen: Screen) -> tuple[Summary, list[Clai
     return summary, claims(summary)
 
 
-def _play_on_aws(screen: Screen) -> tuple[AwsSummary, list[Claim]]:
+def _play_on_aws(given: argparse.Namespace, screen: Screen) -> tuple[AwsSummary, list[Claim]]:
     began = time.monotonic()
     place = find_aws_place(Settings().home)
-    run = AwsRun(place, load_hours(), screen)
+    run = AwsRun(place, load_hours(), screen, given.weeks)
     claim(place.home)
     summary = run.play().model_copy(update={"wall_seconds": round(time.monotonic() - began, 1)})
     write_atomic(place.home / "summary.json", summary.model_dump_json(indent=2).encode() + b"\n")
@@ -99,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--review", choices=["me", "script"], default="script", help="who decides the reviews (default: %(default)s)"
     )
-    parser.add_argument("--weeks", type=_weeks, default=WEEKS, help="weeks of traffic at least (default: %(default)s)")
+    parser.add_argument("--weeks", type=_weeks, help=WEEKS_HELP)
     parser.add_argument("--platform", choices=["local", "aws-sim"], default="local", help="where it runs (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print the summary on stdout as one JSON object, all else on stderr")
     return parser

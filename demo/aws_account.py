@@ -20,7 +20,7 @@ from platforms.errors import NotFound
 
 TEMPLATE: Final = Path(__file__).resolve().parents[1] / "deploy" / "aws" / "homeostat.yaml"
 ACCURACY_ALARM, ERRORS_ALARM = "homeostat-bikes-accuracy", "bikes-errors"
-LEAST_ACCURACY = 0.80
+_DIMENSIONS: Final = [{"Name": "EndpointName", "Value": "bikes"}]
 
 
 @dataclass
@@ -78,29 +78,30 @@ class Account:
             pq.write_table(_as_stored(rows), content)
             s3.put_object(Bucket=bucket, Key=f"{folder}/{partition}/{rows.ids[0]}-{len(rows)}.parquet", Body=content.getvalue())
 
-    def watch_quality(self) -> None:
-        """An alarm on the weekly accuracy, which somebody's job publishes, and one on errors, which guards deployments."""
-        watch = self.client("cloudwatch")
-        dimensions = [{"Name": "EndpointName", "Value": "bikes"}]
-        watch.put_metric_alarm(
+    def watch_quality(self, least: float) -> None:
+        """An alarm on the weekly accuracy, which somebody's job publishes."""
+        self.client("cloudwatch").put_metric_alarm(
             AlarmName=ACCURACY_ALARM,
             AlarmDescription="Weekly accuracy of the busy-hour forecast, measured on the labels that have come",
             Namespace=NAMESPACE,
             MetricName="Accuracy",
-            Dimensions=dimensions,
+            Dimensions=_DIMENSIONS,
             Statistic="Minimum",
             Period=60,
             EvaluationPeriods=1,
-            Threshold=LEAST_ACCURACY,
+            Threshold=least,
             ComparisonOperator="LessThanThreshold",
             TreatMissingData="missing",
             Tags=[{"Key": "homeostat:endpoint", "Value": "bikes"}],
         )
-        watch.put_metric_alarm(
+
+    def watch_errors(self) -> None:
+        """An alarm that guards deployments."""
+        self.client("cloudwatch").put_metric_alarm(
             AlarmName=ERRORS_ALARM,
             Namespace="AWS/SageMaker",
             MetricName="Invocation5XXErrors",
-            Dimensions=[*dimensions, {"Name": "VariantName", "Value": "champion"}],
+            Dimensions=[*_DIMENSIONS, {"Name": "VariantName", "Value": "champion"}],
             Statistic="Sum",
             Period=60,
             EvaluationPeriods=1,
@@ -113,7 +114,7 @@ class Account:
         """What the team's own quality job says of the last week."""
         self.client("cloudwatch").put_metric_data(
             Namespace=NAMESPACE,
-            MetricData=[{"MetricName": "Accuracy", "Dimensions": [{"Name": "EndpointName", "Value": "bikes"}], "Value": value}],
+            MetricData=[{"MetricName": "Accuracy", "Dimensions": _DIMENSIONS, "Value": value}],
         )
 
     def waiting(self, queue: str) -> int:

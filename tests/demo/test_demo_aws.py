@@ -46,7 +46,7 @@ def test_each_claim_can_fail(change: dict[str, object], broken: str) -> None:
 
 
 def test_the_data_end_now_so_that_the_alarms_time_is_the_datas() -> None:
-    data = ending_now(load_hours())
+    data = ending_now(load_hours(), WEEKS_BEFORE)
     alarm = data.event_time[0].replace(hour=0) + FIRST_DAYS + WEEK * WEEKS_BEFORE
     behind = datetime.now(UTC) - data.between(alarm - timedelta(days=1), alarm).event_time[-1]
     assert timedelta(0) < behind < timedelta(hours=26)
@@ -74,9 +74,9 @@ def test_no_credential_of_the_surrounding_shell_reaches_the_processes(tmp_path: 
     assert str(environment["AWS_ENDPOINT_URL"]).startswith("http://127.0.0.1:")
 
 
-@pytest.mark.parametrize("words", [["--review", "me"], ["--weeks", "3"]])
-def test_what_only_the_local_run_can_do_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("words", "why"), [(["--review", "me"], "scripted reviewer"), (["--weeks", "2"], "first 2 weeks")])
+def test_what_the_run_on_the_account_cannot_do_is_refused(words: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         command.main(["--platform", "aws-sim", *words])
     assert ended.value.code == 2
-    assert "fixed length" in capsys.readouterr().err
+    assert why in capsys.readouterr().err
