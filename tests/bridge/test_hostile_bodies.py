@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from bridge.answers import Result, Told, results
 from bridge.formats import BATCH, EVENT, JSON, items_from
-from bridge.items import BodyError, Item, Refused, Understood
+from bridge.items import BodyError, Item, Monitored, Refused, Understood
+from bridge.routing import Routes
 from contracts.alarm import Alarm
 
 TEXTS = st.text(max_size=12) | st.sampled_from(
@@ -53,6 +54,26 @@ NAMES = st.sampled_from(
         "metricStat",
         "metric",
         "name",
+        "resources",
+        "previousState",
+        "EndpointName",
+        "EndpointStatus",
+        "ProcessingJobName",
+        "ProcessingJobStatus",
+        "Tags",
+        "AlarmName",
+        "AlarmArn",
+        "NewStateValue",
+        "OldStateValue",
+        "StateChangeTime",
+        "Trigger",
+        "Dimensions",
+        "Metrics",
+        "TriggeringChildren",
+        "Type",
+        "Message",
+        "triggeringAlarms",
+        "arn",
     ]
 )
 VALUES = st.recursive(
@@ -66,7 +87,20 @@ ALERTS = st.fixed_dictionaries(
     }
 )
 DETAIL = st.dictionaries(NAMES, VALUES) | st.fixed_dictionaries({"alarmName": TEXTS, "state": st.dictionaries(NAMES, VALUES)})
-WATCH = st.fixed_dictionaries({"detail-type": st.just("CloudWatch Alarm State Change"), "detail": DETAIL})
+KINDS = st.sampled_from(
+    [
+        "CloudWatch Alarm State Change",
+        "CloudWatch Alarm Configuration Change",
+        "SageMaker Endpoint State Change",
+        "SageMaker Processing Job State Change",
+        "SageMaker Training Job State Change",
+    ]
+)
+WATCH = st.fixed_dictionaries(
+    {"detail-type": KINDS, "detail": DETAIL | VALUES}, optional={"resources": VALUES, "time": TEXTS, "id": VALUES}
+)
+TEXT = st.fixed_dictionaries({"AlarmName": TEXTS, "NewStateValue": TEXTS}, optional={"Trigger": VALUES, "AlarmArn": VALUES})
+NOTIFIED = st.fixed_dictionaries({"Type": st.just("Notification"), "Message": (TEXT | WATCH).map(json.dumps) | TEXTS})
 EVENTS = st.fixed_dictionaries(
     {"specversion": st.just("1.0"), "id": TEXTS, "source": TEXTS, "type": TEXTS},
     optional={"time": TEXTS, "data": VALUES | WATCH, "data_base64": TEXTS},
@@ -80,9 +114,12 @@ BINARY = st.dictionaries(
 )
 
 
+ROUTES = Routes(prefix="b", patterns=(("*", "bikes"),), missing_data=frozenset({"bikes"}))
+
+
 def judge(headers: dict[str, str], body: bytes) -> None:
     with suppress(BodyError):
-        items = items_from(headers, body)
+        items = items_from(headers, body, ROUTES)
         told = [check(index, item) for index, item in enumerate(items)]
         assert results(told).status_code in (202, 400)
 
@@ -95,6 +132,9 @@ def check(index: int, item: Item) -> Told:
         assert item.reason
         item.head.encode()
         return Told(index, Result.REFUSED, reason=item.reason)
+    if isinstance(item, Monitored):
+        assert item.job
+        return Told(index, Result.IGNORED, item.id)
     return Told(index, Result.IGNORED, item.id, item.endpoint, item.reason)
 
 
@@ -103,7 +143,9 @@ def test_any_bytes(headers: dict[str, str], body: bytes) -> None:
     judge(headers, body)
 
 
-@given(HEADERS, BINARY, VALUES | ALERTS | WATCH | EVENTS | ALARMS | st.lists(WATCH | EVENTS | ALARMS, max_size=3))
+@given(
+    HEADERS, BINARY, VALUES | ALERTS | WATCH | TEXT | NOTIFIED | EVENTS | ALARMS | st.lists(WATCH | EVENTS | ALARMS, max_size=3)
+)
 def test_any_json(headers: dict[str, str], attributes: dict[str, str], body: Any) -> None:
     judge({**headers, **attributes}, json.dumps(body).encode())
 
