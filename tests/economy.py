@@ -33,8 +33,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _about(item: pytest.Item) -> float:
-    if item.get_closest_marker("processes"):
-        return PROCESSES
+    processes = item.get_closest_marker("processes")
+    if processes:
+        return float(processes.kwargs.get("seconds", PROCESSES))
     return WORKFLOWS if {"temporal_env", "client"} & set(getattr(item, "fixturenames", ())) else PLAIN
 
 

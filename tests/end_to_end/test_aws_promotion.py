@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-pytestmark = pytest.mark.processes
+pytestmark = pytest.mark.processes(seconds=100)
 
 
 def test_an_alarm_becomes_a_promotion_on_the_deployed_stack(tmp_path: Path) -> None:
