@@ -10,6 +10,7 @@ import signal
 import tarfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tests.aws import bucket
@@ -95,8 +96,10 @@ class Container:
         )
 
     def _signal(self, how: signal.Signals) -> None:
+        """One that has just ended, and isn't told of yet, needs none."""
         if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, how)
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, how)
 
 
 def put(path: Path, content: bytes) -> None:

@@ -74,10 +74,10 @@ _ONE_RECORD: Final = "one linear chain with the record once, found by its key, a
 RECORDS: Final = (
     Story("s3", "put_object", "write a manifest's revision", "the revision once, and none skipped", _manifest, _manifest_holds),
     Story("s3", "put_object", "append to the audit chain: the record", _ONE_RECORD, _audit, _audit_holds),
-    Story("s3", "put_object", "append to the audit chain: the pointer", _ONE_RECORD, _audit, _audit_holds, skip=1),
-    Story("s3", "put_object", "append to the audit chain: the anchor", _ONE_RECORD, _audit, _audit_holds, skip=2),
+    Story("s3", "put_object", "append to the audit chain: the pointer", _ONE_RECORD, _audit, _audit_holds, skip=1, seldom=True),
+    Story("s3", "put_object", "append to the audit chain: the anchor", _ONE_RECORD, _audit, _audit_holds, skip=2, seldom=True),
     Story("s3", "put_object", "keep evidence", "the file once, as it was given", _evidence, _evidence_holds),
-    Story("s3", "put_object", "send a notice: the page", "the page, and that it was sent", _notice, _notice_holds),
+    Story("s3", "put_object", "send a notice: the page", "the page, and that it was sent", _notice, _notice_holds, seldom=True),
     Story("s3", "put_object", "send a notice: the mark", "the page, and that it was sent", _notice, _notice_holds, skip=1),
     Story("s3", "put_object", "keep a decision's token", "the token once, under its ticket", _ticket, _ticket_holds),
 )

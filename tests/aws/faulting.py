@@ -30,6 +30,8 @@ class Stage:
     simulator: Simulator
     place: Path
     """An empty folder."""
+    kind: str = ""
+    """The fault that strikes."""
     kept: dict[str, Any] = field(default_factory=dict)
     """What the parts of a story tell each other."""
 
@@ -68,14 +70,16 @@ class Story:
     """What holds afterwards, in words."""
     begin: Callable[[Stage], Step]
     """Sets the stage, and gives the step that is repeated until it ends."""
-    holds: Callable[[Stage], None]
-    """Fails where the promise is broken."""
+    holds: Callable[[Stage], str | None]
+    """Fails where the promise is broken; may say how the step ended, where that isn't the usual."""
     skip: int = 0
     """How many calls of the operation pass before the fault strikes."""
     more: tuple[str, ...] = ()
     """Faults that only such calls meet."""
     processes: bool = False
     """Real processes run in it."""
+    seldom: bool = False
+    """Only in the whole matrix: another step shows the same call on every run."""
     patient: bool = False
     """The step tries again by itself, as the bridge's consumers do."""
 
@@ -97,12 +101,15 @@ def _api_names(service: str) -> dict[str, str]:
 
 def play(story: Story, kind: str, stage: Stage) -> str:
     """The cell's outcome, in words. Raises: AssertionError (the promise is broken)."""
+    stage.kind = kind
     step = story.begin(stage)
     stage.simulator.reset()
     stage.simulator.fault(story.service, story.api, kind, after=story.skip)
     outcome = _driven(step)
     assert kind in OF_JOBS or _struck(stage, story, kind), f"{kind} never struck {story.api}"
-    story.holds(stage)
+    said = story.holds(stage)
+    if said:
+        return f"{outcome}, {said}"
     return "by itself" if story.patient and outcome == "at once" else outcome
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 LIBRARIES = ("lightgbm", "numpy", "pyarrow.parquet", "pyarrow.compute", "pydantic", "pydantic_core", "filelock", "flask")
@@ -113,6 +114,8 @@ def _born(server: socket.socket, children: dict[int, socket.socket]) -> None:
         server.close()
         _live(asked)
     children[pid] = connection
+    with suppress(PermissionError, ProcessLookupError):
+        os.setpgid(pid, pid)  # as the child does: whoever hears of it may signal its group at once
     connection.sendall(f"{pid}\n".encode())
 
 
@@ -120,7 +123,7 @@ def _live(asked: dict[str, object]) -> None:
     """The child: in its folder, with its own environment and log, it becomes the toolkit."""
     code = 1
     try:
-        os.setsid()
+        os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
