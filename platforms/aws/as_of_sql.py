@@ -99,7 +99,7 @@ def _standing(shape: TableShape, as_of: Utc | None) -> str:
 def _known(shape: TableShape, window: Window, as_of: Utc) -> str:
     """Partitions that can hold the window's rows or a deletion of one, and versions that had been written."""
     last = as_of if shape.deleted else window.end
-    parts = list(_partitions(shape, window.start.date(), last.date()))
+    parts = [*_partitions(shape, window.start.date(), last.date()), *_between(shape, window.start.date(), last.date())]
     if shape.written:
         parts.append(f"{_micros(shape, shape.written)} <= {micros(as_of)}")
     return "\n    AND ".join(parts) or "true"
@@ -119,6 +119,19 @@ def _partitions(shape: TableShape, first: date, last: date) -> list[str]:
         ]
     if len(keys) == 1 and keys[0] in _DAY_KEYS:
         return [f"CAST({quoted(keys[0])} AS varchar) BETWEEN '{first}' AND '{last}'"]
+    return []
+
+
+def _between(shape: TableShape, first: date, last: date) -> list[str]:
+    """The same on the column itself, so wide that no offset from UTC is missed: files are skipped by their least and largest
+    value, which is all that prunes a table in the Iceberg format.
+    """
+    name, kind = quoted(shape.event_time), shape.types[shape.event_time]
+    low, high = first - timedelta(days=1), last + timedelta(days=2)
+    if kind == "string":
+        return [f"{name} >= '{low}' AND {name} < '{high}'"]
+    if kind.startswith("timestamp"):
+        return [f"{name} >= TIMESTAMP '{low} 00:00:00' AND {name} < TIMESTAMP '{high} 00:00:00'"]
     return []
 
 

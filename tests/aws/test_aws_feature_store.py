@@ -125,6 +125,7 @@ def test_only_the_windows_partitions_are_scanned(store: AwsFeatureStore, offline
     assert wide.retrieval.scanned_bytes == pytest.approx(4 * narrow.retrieval.scanned_bytes, rel=0.2)
     assert narrow.retrieval.cost_usd == pytest.approx(10 / 2**20 * 5, abs=1e-6)
     assert "BETWEEN '2012-02-21' AND '2012-03-01'" in narrow.query
+    assert """"event_time" >= '2012-02-20' AND "event_time" < '2012-03-03'""" in narrow.query
 
 
 def test_a_partition_key_can_not_be_a_feature(store: AwsFeatureStore, offline: OfflineStore) -> None:
