@@ -10,6 +10,8 @@ MOST: Final = 63
 """SageMaker's limit for jobs, models, configurations and endpoints; boto3 lets longer ones pass."""
 _ALLOWED: Final = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 TEMPORARY: Final = "homeostat:temporary"
+_NOT_IN_TAGS: Final = re.compile(r"[^\w .:/=+@-]")
+"""SageMaker refuses a tag with any other sign: docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html."""
 
 
 def name_of(prefix: str, endpoint: str, what: str, key: str) -> str:
@@ -26,8 +28,12 @@ def tags_of(tags: Tags, key: str, *, temporary: bool = True) -> dict[str, str]:
     return {
         "homeostat:endpoint": tags.endpoint,
         "homeostat:incident": tags.incident,
-        "homeostat:team": tags.team[:256],
-        "homeostat:cost-center": tags.cost_center[:256],
-        "homeostat:key": key[:256],
+        "homeostat:team": _taggable(tags.team),
+        "homeostat:cost-center": _taggable(tags.cost_center),
+        "homeostat:key": _taggable(key),
         **({TEMPORARY: "yes"} if temporary else {}),
     }
+
+
+def _taggable(text: str) -> str:
+    return _NOT_IN_TAGS.sub("_", text)[:256]

@@ -21,6 +21,7 @@ from platforms.aws.objects import Objects
 from platforms.aws.packaging import Package
 from platforms.errors import Conflict, Corrupt, Exhausted, Invalid, NotFound, Unavailable
 from platforms.patience import tick, working_for
+from platforms.wakeups import WAKE_UPS
 
 _ATTEMPTS: Final = 5
 """Jobs for the same rows, where SageMaker had no machine, broke, or somebody stopped them."""
@@ -52,7 +53,8 @@ class Transform:
         found = self._kept()
         if found is None:
             self._objects.put(f"{self._folder}/{_INPUT}", self._lines, tags={TEMPORARY: "yes"})
-            self._run()
+            with WAKE_UPS.waiting(self._folder):
+                self._run()
             found = self._kept()
         self._remove_model()
         if found is None:
@@ -110,9 +112,15 @@ class Transform:
             if told["TransformJobStatus"] not in {"InProgress", "Stopping"}:
                 return told, followed
             followed = True
-            tick()
-            pause = self._aws.settings.poll_seconds
-            time.sleep(random.uniform(pause, 2 * pause))  # noqa: S311 - jitter
+            self._pause()
+
+    def _pause(self) -> None:
+        """Until the next look, or until SageMaker has told of the job; in slices, so that a cancelled step ends soon."""
+        tick()
+        shortest = self._aws.settings.poll_seconds
+        end = time.monotonic() + random.uniform(shortest, 2 * shortest)  # noqa: S311 - jitter
+        while (left := end - time.monotonic()) > 0 and not WAKE_UPS.woken(self._folder):
+            time.sleep(min(left, 1.0))
 
     def _create(self, name: str) -> None:
         model = self._ensured_model()

@@ -85,6 +85,15 @@ def test_a_job_carries_who_pays_for_it(trainer: AwsTrainer, snapshot: Snapshot, 
     assert asked["StoppingCondition"] == {"MaxRuntimeInSeconds": 120}
 
 
+def test_a_team_s_name_may_have_signs_that_no_tag_has(trainer: AwsTrainer, snapshot: Snapshot, simulator: Simulator) -> None:
+    """API_Tag.html: letters, digits, spaces and _.:/=+-@."""
+    tags = job(snapshot).tags.model_copy(update={"team": "R&D, Zürich", "cost_center": "4711 (rides)"})
+    trainer.start(job(snapshot, tags=tags))
+    [asked] = _created(simulator)
+    found = {tag["Key"]: tag["Value"] for tag in asked["Tags"]}
+    assert (found["homeostat:team"], found["homeostat:cost-center"]) == ("R_D_ Zürich", "4711 _rides_")
+
+
 def test_without_capacity_the_next_type_is_tried(trainer: AwsTrainer, snapshot: Snapshot, simulator: Simulator) -> None:
     simulator.fault(*CREATE, "capacity")
     state = _ended(trainer, job(snapshot, compute=TWO))

@@ -13,6 +13,7 @@ from tests.aws.world import ACCOUNT, REGION, World
 
 NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 ROLE = re.compile(r"arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+")
+TAG = re.compile(r"[\w .:/=+@-]*")
 
 
 class Stopped(Exception):
@@ -144,6 +145,11 @@ def arn(what: str, name: str) -> str:
 
 
 def tag(world: World, resource: str, asked: dict[str, Any]) -> None:
+    """Source: the patterns in docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html."""
+    for each in asked.get("Tags") or ():
+        if not TAG.fullmatch(each["Key"]) or not TAG.fullmatch(each["Value"]) or len(each["Value"]) > 256:
+            message = f"1 validation error detected: Value '{each['Value']}' at 'tags' failed to satisfy constraint"
+            raise Refusal("ValidationException", message)
     world.tags[resource] = {each["Key"]: each["Value"] for each in asked.get("Tags") or ()}
 
 

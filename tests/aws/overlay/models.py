@@ -52,8 +52,8 @@ def install(world: World) -> None:
                 raise Refusal("ValidationException", f'Cannot create already existing model "{model.arn}".')
             if data and bucket.read(data) is None:  # github.com/aws/sagemaker-python-sdk: "Could not find model data at ..."
                 raise Refusal("ValidationException", f"Could not find model data at {data}.")
+            tag(world, model.arn, call.params)
             known[name] = model
-        tag(world, model.arn, call.params)
         return {"ModelArn": model.arn}
 
     def found(call: Call) -> Model:
