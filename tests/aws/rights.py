@@ -11,7 +11,7 @@ from tests.aws.calls_document import ROOT, asked
 
 TEMPLATE: Final = ROOT / "deploy" / "aws" / "homeostat.yaml"
 BRIDGE: Final = frozenset({"platforms/aws/queue.py", "platforms/aws/monitor_reports.py"})
-OPERATOR: Final = frozenset({"platforms/aws/account.py", "platforms/aws/account_alarms.py", "platforms/aws/account_data.py"})
+DOCTOR: Final = frozenset({"platforms/aws/account.py", "platforms/aws/account_alarms.py", "platforms/aws/account_data.py"})
 """What `doctor` asks, with the rights of whoever runs it."""
 ALWAYS: Final = frozenset(
     {
@@ -80,7 +80,7 @@ def rights(files: frozenset[str] | None = None) -> set[str]:
     """Actions of all calls that are made in one of `files`; without them, of all that the worker makes."""
     found = set()
     for call, places in asked().items():
-        mine = places & files if files is not None else places - BRIDGE - OPERATOR
+        mine = places & files if files is not None else places - BRIDGE - DOCTOR
         if mine and call in CALLS:
             found |= set(CALLS[call].permissions)
     return found
