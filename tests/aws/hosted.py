@@ -97,11 +97,11 @@ class Hosted:
 
 
 def until(there: Callable[[], bool], seconds: float = 60) -> None:
-    """Looks ten times a second: each look is a call that costs both sides."""
+    """Looks a few times a second: each look is a call that costs both sides."""
     end = time.monotonic() + seconds
     while not there():
         assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.1)
+        time.sleep(0.15)
 
 
 def alarm(aws: Aws, name: str, state: str = "OK", **other: Any) -> str:

@@ -146,7 +146,7 @@ def _baking(told: dict[str, Any]) -> bool:
     return told["PendingDeploymentSummary"]["ProductionVariants"][0]["VariantStatus"][0]["Status"] == "Baking"
 
 
-@pytest.mark.parametrize("last", ["serving.deploy", "serving.describe", "manifests.write"])
+@pytest.mark.parametrize("last", ["serving.deploy", "manifests.write"])
 def test_a_worker_killed_in_the_middle_is_followed_by_one_that_takes_over(loop: Any, last: str) -> None:
     here = loop("killed")
     here.promote(here.shelf.put("killed", 1), "k1")

@@ -1,4 +1,7 @@
-"""What serving on SageMaker does beyond the port: guardrails, adoption, a warm way back, capacity that is kept."""
+"""What serving on SageMaker does beyond the port: guardrails, adoption, a warm way back, capacity that is kept.
+
+Every call of it is played against every fault in the fault matrix.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -182,39 +185,6 @@ def test_capacity_that_scaling_reached_survives_a_promotion(aws: Aws, place: Any
     with pytest.raises(Invalid, match="deregister its scalable target first"):
         here.ask(here.model(3), "k3", instance_type="ml.c5.xlarge")
     assert here.land(here.model(4), "k4", instances=5).instances == 5
-
-
-BROKEN_OFF = [
-    ("s3", "PutObject", "timeout_after"),
-    ("sagemaker", "CreateModel", "timeout_after"),
-    ("sagemaker", "CreateEndpointConfig", "timeout_after"),
-    ("sagemaker", "UpdateEndpoint", "timeout_after"),
-    ("sagemaker", "DescribeEndpoint", "expired_credentials"),
-]
-
-
-def test_an_attempt_that_broke_off_anywhere_is_taken_over_by_the_next(simulator: Simulator, place: Any) -> None:
-    here = place("again")
-    here.land(here.model(1), "k1")
-    for number, (service, operation, kind) in enumerate(BROKEN_OFF, start=2):
-        model = here.model(number)
-        simulator.reset()
-        simulator.fault(service, operation, kind)
-        with pytest.raises(Unavailable):
-            here.ask(model, f"k{number}")
-        assert here.land(model, f"k{number}").landed
-        done = {each: here.done(each) for each in ("CreateModel", "CreateEndpointConfig", "UpdateEndpoint")}
-        assert set(done.values()) == {1}, (operation, kind, done)
-
-
-def test_the_first_deployment_is_taken_over_as_well(simulator: Simulator, place: Any) -> None:
-    here = place("first")
-    simulator.fault("sagemaker", "CreateEndpoint", "timeout_after")
-    model = here.model(1)
-    with pytest.raises(Unavailable):
-        here.ask(model, "k1")
-    assert here.land(model, "k1").landed
-    assert here.done("CreateEndpoint") == 1
 
 
 def test_a_rollback_that_nobody_saw_is_not_tried_again(simulator: Simulator, place: Any) -> None:
