@@ -21,7 +21,13 @@ FRAMEWORK: Final = ("sklearn", "1.4-2-py312")
 PROGRAM: Final = {"train": "train.py", "serve": "serve.py"}
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _ROOMS: Final = ("contracts", "policies", "learning", "platforms/tabular", "platforms/aws/container")
-_FILES: Final = ("platforms/__init__.py", "platforms/errors.py", "platforms/files.py", "platforms/aws/__init__.py")
+_FILES: Final = (
+    "platforms/__init__.py",
+    "platforms/errors.py",
+    "platforms/files.py",
+    "platforms/tables.py",
+    "platforms/aws/__init__.py",
+)
 _PINNED: Final = ("lightgbm", "numpy", "pydantic", "filelock")
 """The versions of this process: another LightGBM or numpy may change a score's last bit."""
 _TRAIN: Final = """\

@@ -1,7 +1,9 @@
 """The source package: known by its content, whole as SageMaker's toolkits install it, and small."""
 
+import ast
 import io
 import tarfile
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 import pytest
@@ -31,6 +33,22 @@ def test_every_folder_of_the_package_is_one_that_its_setup_finds() -> None:
     assert {"train.py", "serve.py", "setup.py", "requirements.txt"} <= files.keys()
     folders = {parent for name in files for parent in PurePosixPath(name).parents} - {PurePosixPath(".")}
     assert not [folder for folder in folders if str(folder / "__init__.py") not in files]
+
+
+def test_whatever_a_module_of_the_package_imports_of_ours_is_in_it() -> None:
+    files = _files()
+    rooms = {name.split("/")[0] for name in files if "/" in name}
+    for name, content in files.items():
+        if name.endswith(".py") and name != "setup.py":
+            for module in _imported(content):
+                path = module.replace(".", "/")
+                assert module.split(".")[0] not in rooms or {f"{path}.py", f"{path}/__init__.py"} & files.keys(), (name, module)
+
+
+def _imported(content: bytes) -> Iterator[str]:
+    for node in ast.walk(ast.parse(content)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
 
 
 def test_what_decides_a_score_s_last_bit_is_pinned() -> None:
