@@ -6,6 +6,7 @@ UG: Amazon CloudWatch User Guide. AR: Amazon CloudWatch API Reference. EB: Amazo
 import json
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -50,7 +51,7 @@ class Alarmed:
             "MetricName": "drift",
             "Dimensions": DIMENSIONS,
             "Statistic": "Average",
-            "Period": 60,
+            "Period": 300,
             "EvaluationPeriods": 1,
             "Threshold": 0.2,
             "ComparisonOperator": "GreaterThanThreshold",
@@ -86,6 +87,10 @@ class Alarmed:
         raise AssertionError(f"no {wanted} came")
 
 
+def now(simulator: Simulator) -> datetime:
+    return datetime.fromisoformat(simulator._ask("clock", {})["now"])
+
+
 @pytest.fixture
 def alarmed(aws: Aws) -> Alarmed:
     made = Alarmed(aws)
@@ -117,23 +122,26 @@ def test_data_that_stops_is_insufficient_unless_declared_otherwise(alarmed: Alar
     alarmed.data(0.1)
     for name in declared.values():
         alarmed.until(name, "OK")
-    simulator.advance(600)
+    simulator.advance(1500)
     alarmed.until(declared["missing"], "INSUFFICIENT_DATA")
     alarmed.until(declared["breaching"], "ALARM")
     assert [alarmed.state(declared[treat]) for treat in ("notBreaching", "ignore")] == ["OK", "OK"]
 
 
-def test_metric_math_is_computed(alarmed: Alarmed) -> None:
+def test_metric_math_is_computed(alarmed: Alarmed, simulator: Simulator) -> None:
     """UG "Create a CloudWatch alarm based on a metric math expression"."""
     metrics = [
         {"Id": "e1", "Expression": "errors / calls * 100", "ReturnData": True},
         *({"Id": n, "MetricStat": stat(alarmed.name, n), "ReturnData": False} for n in ("errors", "calls")),
     ]
     name = alarmed.put("math", Metrics=metrics, Threshold=5.0)
-    alarmed.data(2.0, "errors")
-    alarmed.data(100.0, "calls")
+    both_at = now(simulator)
+    alarmed.data(2.0, "errors", Timestamp=both_at)
+    alarmed.data(100.0, "calls", Timestamp=both_at)
     alarmed.until(name, "OK")
-    alarmed.data(98.0, "errors")
+    both_at = now(simulator)
+    alarmed.data(98.0, "errors", Timestamp=both_at)
+    alarmed.data(100.0, "calls", Timestamp=both_at)
     event = alarmed.event()
     assert event["detail"]["configuration"]["metrics"][0]["expression"] == "errors / calls * 100"
 
@@ -148,25 +156,23 @@ def test_what_is_not_computed_is_refused_when_the_alarm_is_put(alarmed: Alarmed)
 
 
 def stat(namespace: str, metric: str) -> dict[str, Any]:
-    return {"Metric": {"Namespace": namespace, "MetricName": metric, "Dimensions": DIMENSIONS}, "Period": 60, "Stat": "Average"}
+    return {"Metric": {"Namespace": namespace, "MetricName": metric, "Dimensions": DIMENSIONS}, "Period": 300, "Stat": "Average"}
 
 
 def test_an_anomaly_band_is_learnt_from_the_past(alarmed: Alarmed, simulator: Simulator) -> None:
     """UG "Using CloudWatch anomaly detection": up to two weeks of data make the band, and too few make none."""
-    from datetime import datetime, timedelta
-
     metrics = [
         {"Id": "m1", "MetricStat": stat(alarmed.name, "load"), "ReturnData": True},
         {"Id": "ad1", "Expression": "ANOMALY_DETECTION_BAND(m1, 2)", "ReturnData": True},
     ]
     over = {"ThresholdMetricId": "ad1", "ComparisonOperator": "LessThanLowerOrGreaterThanUpperThreshold", "Threshold": None}
     name = alarmed.put("band", Metrics=metrics, **over)
-    now = datetime.fromisoformat(simulator._ask("clock", {})["now"])
+    present = now(simulator)
     alarmed.data(9.0, "load")
     time.sleep(1.0)
     assert alarmed.state(name) == "INSUFFICIENT_DATA"
     for n in range(30):
-        alarmed.data(10.0 + n % 3, "load", Timestamp=now - timedelta(minutes=10 + n))
+        alarmed.data(10.0 + n % 3, "load", Timestamp=present - timedelta(minutes=20 + 5 * n))
     alarmed.data(50.0, "load")
     data = json.loads(alarmed.event()["detail"]["state"]["reasonData"])
     assert data["recentUpperThresholds"][-1] < data["recentDatapoints"][-1]

@@ -82,6 +82,7 @@ async def test_told_to_stop_it_finishes_what_was_begun_and_ends_well(
 
         async def slow_body() -> AsyncIterator[bytes]:
             yield b"["
+            await asyncio.sleep(0.5)  # the request has to have begun there, on a busy machine too
             process.send_signal(name)
             await asyncio.sleep(0.5)
             yield json.dumps({**ALARM, "endpoint": "nobody"}).encode() + b"]"
