@@ -88,7 +88,10 @@ class Transform:
         for attempt in range(_ATTEMPTS):
             told, followed = self._ended(self._name("score", attempt))
             if told["TransformJobStatus"] == "Completed":
-                return
+                if followed or self._objects.there(self._result):
+                    return
+                reason = "its answers are not kept any more"  # the job's name stays taken for ever: another one
+                continue
             reason = str(told.get("FailureReason", told["TransformJobStatus"]))
             if told["TransformJobStatus"] == "Failed" and not reason.startswith(_THEIRS):
                 self._remove_model()

@@ -118,6 +118,16 @@ def test_the_same_question_is_answered_once_and_leaves_no_model(
     assert aws.call("sagemaker", "list_models", NameContains=aws.settings.prefix)["Models"] == []
 
 
+def test_answers_that_the_bucket_has_let_go_of_are_made_again(
+    scorer: AwsScorer, objects: Objects, made: Challenger, simulator: Simulator
+) -> None:
+    rows = _rows()
+    first = scorer.score(made.artifact_uri, made.model, DATA.features, rows)
+    objects.remove_all("transforms/")
+    assert np.array_equal(scorer.score(made.artifact_uri, made.model, DATA.features, rows), first)
+    assert len(simulator.calls(*CREATE)) == 2
+
+
 def test_a_job_whose_answer_was_lost_is_followed(scorer: AwsScorer, made: Challenger, simulator: Simulator) -> None:
     rows = _rows()
     for operation in ("CreateModel", "CreateTransformJob"):
