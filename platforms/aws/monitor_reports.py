@@ -1,6 +1,7 @@
 """What a monitoring job of SageMaker has found. It is closed to new customers; its users stay, so its files are read."""
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ _SPELLINGS: Final = ("constraint_violations.json", "constraints_violations.json"
 """The documentation has both."""
 _MOST_BYTES: Final = 1_000_000
 _MOST_VIOLATIONS: Final = 200
+_NONE: Final = re.compile(r"\bno (?:constraint )?violation", re.IGNORECASE)
+"""'Completed: Job completed successfully with no violations.', and then there may be no file."""
 
 
 class SageMakerMonitorReports:
@@ -32,7 +35,7 @@ class SageMakerMonitorReports:
             kind=environment.get("sagemaker_monitoring_type", "") or environment.get("analysis_type", ""),
             exit_message=message,
             ended_at=found.get("ProcessingEndTime") or found.get("LastModifiedTime") or datetime.now(UTC),
-            violations=self._violations(job, found) if "violation" in message.lower() else (),
+            violations=self._violations(job, found) if _tells_of_violations(message) else (),
         )
 
     def _violations(self, job: str, found: dict[str, Any]) -> tuple[Violation, ...]:
@@ -54,6 +57,10 @@ class SageMakerMonitorReports:
             return bytes(answer["Body"].read(_MOST_BYTES + 1))
         except Exception as error:  # noqa: BLE001 - urllib3's, botocore's and the socket's own
             raise Unavailable(f"{uri}: the answer broke off: {type(error).__name__}") from None
+
+
+def _tells_of_violations(message: str) -> bool:
+    return "violation" in message.lower() and not _NONE.search(message)
 
 
 def _read(content: bytes, job: str) -> tuple[Violation, ...]:

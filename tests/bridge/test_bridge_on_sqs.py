@@ -96,6 +96,12 @@ def test_violations_are_read_from_the_folder_that_the_job_names_in_either_spelli
     ]
 
 
+def test_a_job_that_found_no_violations_needs_no_file(aws: Aws) -> None:
+    message = "Completed: Job completed successfully with no violations."
+    report = SageMakerMonitorReports(Told(aws, {**JOB, "ExitMessage": message})).report("job")
+    assert (report.violations, report.exit_message) == ((), message)
+
+
 def test_a_job_without_a_schedule_is_no_monitoring_job(aws: Aws) -> None:
     with pytest.raises(NotFound, match="is no monitoring job"):
         SageMakerMonitorReports(Told(aws, {"ProcessingJobArn": "arn"})).report("job")
