@@ -8,6 +8,7 @@ from json import dumps
 from typing import Any, Final
 
 from contracts.training import ModelCard, ModelStatus
+from platforms.aws.names import taggable
 
 STATUS: Final = "status"
 """Customer metadata property that holds our status: SageMaker's own knows three."""
@@ -51,7 +52,7 @@ def package_request(card: ModelCard, group: str, *, made_by: str, container: dic
         },
         "ModelMetrics": {"ModelQuality": {"Statistics": {"ContentType": _JSON, "S3Uri": metrics}}},
         "MetadataProperties": {"GeneratedBy": made_by, "ProjectId": card.incident[:1024]},
-        "CustomerMetadataProperties": {name: text[:_LONGEST] for name, text in _lineage(card).items() if text},
+        "CustomerMetadataProperties": {name: taggable(text) for name, text in _lineage(card).items() if text},
         "ClientToken": sha256(f"{group}/{card.model.digest}".encode()).hexdigest()[:36],
         "SkipModelValidation": "All",
     }
@@ -70,7 +71,7 @@ def _lineage(card: ModelCard) -> dict[str, str]:
         "dataset_sha256": card.dataset_sha256,
         "trained_through": card.trained_through.isoformat(),
         "rows": str(card.rows),
-        "members": ", ".join(member.name for member in card.recipe.blended),
+        "members": " ".join(member.name for member in card.recipe.blended),
         "derived_from": card.derived_from or "",
         "key": card.key,
     }

@@ -28,12 +28,13 @@ def tags_of(tags: Tags, key: str, *, temporary: bool = True) -> dict[str, str]:
     return {
         "homeostat:endpoint": tags.endpoint,
         "homeostat:incident": tags.incident,
-        "homeostat:team": _taggable(tags.team),
-        "homeostat:cost-center": _taggable(tags.cost_center),
-        "homeostat:key": _taggable(key),
+        "homeostat:team": taggable(tags.team),
+        "homeostat:cost-center": taggable(tags.cost_center),
+        "homeostat:key": taggable(key),
         **({TEMPORARY: "yes"} if temporary else {}),
     }
 
 
-def _taggable(text: str) -> str:
+def taggable(text: str) -> str:
+    """As tags and properties of packages take it."""
     return _NOT_IN_TAGS.sub("_", text)[:256]

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from moto.core.exceptions import ServiceException
 
 from tests.aws.calls import Call, Logged, Refusal, answer, read_call
+from tests.aws.constraints import hold
 from tests.aws.faults import CUT, refusal
 from tests.aws.world import INTERNAL, World
 
@@ -60,6 +61,7 @@ class Front:
         ours = self._world.operations.get(call.key)
         if ours is not None:
             try:
+                hold(call)
                 result: Any = ours(call)
             except ServiceException as refused:
                 return (refused.code, *_answered(call, refused))

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contracts.training import Challenger, MemberRecipe, ModelRef, ModelStatus, Purpose, Task
+from contracts.training import Challenger, MemberRecipe, ModelRef, ModelStatus, Purpose, Recipe, Task
 from learning.artifact import Artifact, Member, encoded
 from learning.fit import fit_member
 from learning.rows import LabelledRows
 from platforms.aws.artifacts import packed_artifact
 from platforms.aws.calls import Aws
+from platforms.aws.names import tags_of
 from platforms.aws.objects import Objects
 from platforms.aws.registry import AwsRegistry
 from platforms.aws.scorer import AwsScorer
@@ -258,6 +259,17 @@ def test_package_and_card_say_where_the_model_comes_from(aws: Aws, registry: Aws
     registry.mark(kept.model, ModelStatus.CHAMPION)
     shown = aws.call("sagemaker", "describe_model_card", ModelCardName=registry._card_name(kept.model))
     assert (shown["ModelCardStatus"], json.loads(shown["Content"])) == ("Approved", content)
+
+
+def test_what_people_named_freely_becomes_what_aws_takes(aws: Aws, registry: AwsRegistry, made: Challenger) -> None:
+    blend = Recipe(members=(MemberRecipe(horizon="30d"), MemberRecipe(horizon="all", half_life="90d")))
+    model = registry.register(card(made).model_copy(update={"recipe": blend, "key": "k#1"})).model
+    [package] = _packages(aws, registry)
+    told = aws.call("sagemaker", "describe_model_package", ModelPackageName=package["ModelPackageArn"])
+    assert told["CustomerMetadataProperties"]["members"] == "30d all/90d"
+    assert told["CustomerMetadataProperties"]["key"] == "k_1"
+    assert registry.get(model).recipe == blend
+    assert tags_of(TAGS.model_copy(update={"team": "R&D, Köln"}), "k")["homeostat:team"] == "R_D_ Köln"
 
 
 def test_a_recalibration_is_made_once_under_its_key(registry: AwsRegistry, made: Challenger) -> None:

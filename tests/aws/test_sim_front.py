@@ -19,6 +19,12 @@ def test_what_is_not_simulated_says_so_at_once(aws: Aws) -> None:
     assert time.monotonic() - began < 5
 
 
+def test_a_text_that_the_api_does_not_allow_is_refused_though_boto3_lets_it_pass(aws: Aws) -> None:
+    asked = {"ModelPackageGroupName": f"{aws.settings.prefix}-g", "Tags": [{"Key": "team", "Value": "a, b"}]}
+    with pytest.raises(Invalid, match=r"1 validation error detected: Value 'a, b' at 'tags\.1\.member\.value' failed to satisfy"):
+        aws.call("sagemaker", "create_model_package_group", **asked)
+
+
 def test_an_object_is_created_once(objects: Objects) -> None:
     assert objects.create("audit/1", b"one")
     assert not objects.create("audit/1", b"two")
