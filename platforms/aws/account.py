@@ -16,6 +16,8 @@ from platforms.checkup import Finding, judged, looked
 from platforms.errors import NotFound, PlatformError
 
 _SCALES: Final = "sagemaker.application-autoscaling.amazonaws.com"
+_CONTEXT: Final = [{"ContextKeyName": "iam:AWSServiceName", "ContextKeyType": "string", "ContextKeyValues": [_SCALES]}]
+"""What the right to make the linked role depends on; unasked for, IAM says that there is no such right."""
 _ASSUMED: Final = ":assumed-role/"
 _TEMPLATE: Final = "deploy deploy/aws/homeostat.yaml"
 
@@ -141,7 +143,7 @@ class AwsCheckup:
         try:
             for resource, actions in resources.groups().items():
                 asked = {"PolicySourceArn": source, "ActionNames": actions, "ResourceArns": [resource]}
-                pages = self._aws.pages("iam", "simulate_principal_policy", **asked)
+                pages = self._aws.pages("iam", "simulate_principal_policy", ContextEntries=_CONTEXT, **asked)
                 results = [each for page in pages for each in page["EvaluationResults"]]
                 denied += [str(each["EvalActionName"]) for each in results if each["EvalDecision"] != "allowed"]
         except PlatformError as error:

@@ -58,7 +58,10 @@ CALLS: Final[dict[tuple[str, str], Call]] = {
         ("athena:GetWorkGroup",), Retry.READ, "see that the workgroup is there and enabled", _READS
     ),
     ("athena", "start_query_execution"): Call(
-        ("athena:StartQueryExecution", "athena:GetWorkGroup", "glue:GetDatabase", "glue:GetTable", "glue:GetPartitions"),
+        (
+            *("athena:StartQueryExecution", "athena:GetWorkGroup", "glue:GetDatabase", "glue:GetTable", "glue:GetPartitions"),
+            *("s3:GetBucketLocation", "s3:ListBucket", "s3:PutObject", "s3:AbortMultipartUpload"),
+        ),
         Retry.ADOPT,
         "unload the rows of a window, or ask for a watermark",
         "an unload's ClientRequestToken is made from key, query and attempt: the same execution is returned; a watermark changes "

@@ -5,7 +5,7 @@ allow, the boundary has to allow too; conditions are not looked at here); Athena
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import unquote
@@ -34,7 +34,8 @@ def install(world: World) -> None:
     def simulate_principal_policy(call: Call) -> dict[str, Any]:
         role = call.params["PolicySourceArn"].rpartition("/")[2]
         resources = call.params.get("ResourceArns") or ["*"]
-        own, boundary = _documents(world, role)
+        given = {each["ContextKeyName"]: each["ContextKeyValues"] for each in call.params.get("ContextEntries") or ()}
+        own, boundary = ([each for each in some or () if _met(each, given)] for some in _documents(world, role))
         results = [
             {"EvalActionName": action, "EvalResourceName": resource, "EvalDecision": _decision(own, boundary, action, resource)}
             for action in call.params["ActionNames"]
@@ -79,6 +80,12 @@ def _decision(own: Sequence[Any], boundary: Sequence[Any] | None, action: str, r
         any(each["Effect"] == "Allow" and _covers(each, action, resource) for each in some) for some in (own, boundary or own)
     ]
     return "allowed" if all(allowed) else "implicitDeny"
+
+
+def _met(statement: Any, given: Mapping[str, Sequence[str]]) -> bool:
+    """A condition on a key that the caller did not give is not met: IAM API Reference SimulatePrincipalPolicy, ContextEntries."""
+    wanted = (statement.get("Condition") or {}).get("StringEquals") or {}
+    return all(set(_listed(values)) & set(given.get(key, ())) for key, values in wanted.items())
 
 
 def _covers(statement: Any, action: str, resource: str) -> bool:
