@@ -27,7 +27,10 @@ FINAL = (Conflict, Invalid, NotFound, Corrupt, TrainingFailed)
 
 
 def to_application_error(error: PlatformError) -> ApplicationError:
-    return ApplicationError(str(error), type=type(error).__name__, non_retryable=isinstance(error, FINAL))
+    final = isinstance(error, FINAL)
+    return ApplicationError(
+        str(error), type=type(error).__name__, non_retryable=final, next_retry_delay=None if final else error.pause
+    )
 
 
 def translated(step: Callable[P, R]) -> Callable[P, R]:

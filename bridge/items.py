@@ -13,6 +13,8 @@ class Understood:
     """An alarm to forward."""
 
     alarm: Alarm
+    account_wide: bool = False
+    """It came because AWS tells of everything in the account: it may be about an endpoint that is none of ours."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Final
 
 from bridge.answers import Result
 from bridge.formats import JSON, items_from
-from bridge.items import HEAD, BodyError
+from bridge.items import HEAD, BodyError, Item, Monitored, Understood
 from bridge.rejected import Rejection
 from bridge.taking import Taking, rejections
 from platforms.errors import PlatformError, Unavailable
@@ -57,7 +57,14 @@ async def judge(letter: Letter, taking: Taking, *, source: str, most_receives: i
     if refused is not None:
         return Poison(refused.reason, tuple(rejections(items, told, sender=source, content_type=JSON)))
     unknown = [one for one in told if one.result is Result.UNKNOWN_ENDPOINT]
-    return _later(letter, source, unknown[0].reason, most_receives) if unknown else Done()
+    if not unknown or (letter.receives >= most_receives and all(_none_of_ours(items[one.index]) for one in unknown)):
+        return Done()
+    return _later(letter, source, unknown[0].reason, most_receives)
+
+
+def _none_of_ours(item: Item) -> bool:
+    """What AWS tells of everything in the account: an endpoint that is still unknown by now is somebody else's."""
+    return isinstance(item, Monitored) or (isinstance(item, Understood) and item.account_wide)
 
 
 def _later(letter: Letter, source: str, reason: str, most_receives: int) -> Later | Poison:

@@ -3,10 +3,11 @@
 Statuses are written `IN_SERVICE` in events and `InService` in the API, and one change may come as several events.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from bridge.cloudwatch import obj
-from bridge.items import Ignored, Item, Monitored, Refused
+from bridge.items import Ignored, Item, Monitored, Refused, Understood
 from bridge.own import alarm_from, bounded_id
 from bridge.reading import Json, head
 from bridge.routing import TAGS, Routes
@@ -68,7 +69,8 @@ def _broken_endpoint(raw: dict[str, Json], detail: dict[str, Json], status: str,
         "message": f"endpoint {name} is {status}: {reason}"[:4000],
     }
     names = {"endpoint": "detail.EndpointName", "as_of": "time"}
-    return alarm_from({key: value for key, value in translated.items() if value is not None}, names=names)
+    item = alarm_from({key: value for key, value in translated.items() if value is not None}, names=names)
+    return replace(item, account_wide=tagged is None) if isinstance(item, Understood) else item
 
 
 def _arn(raw: dict[str, Json]) -> str:

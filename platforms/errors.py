@@ -10,9 +10,14 @@ PlatformError
 └── TrainingFailed      the job ran and failed; running it again would fail again
 """
 
+from datetime import timedelta
+
 
 class PlatformError(Exception):
     """Base of all; its message names the thing, what is wrong and the remedy."""
+
+    pause: timedelta | None = None
+    """How long to wait before the same is tried again, where a person has to do something first."""
 
 
 class Unavailable(PlatformError):

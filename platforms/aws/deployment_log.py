@@ -41,6 +41,8 @@ class Wish(Contract):
     variant: str
     modified: Utc | None = None
     """When the endpoint had last changed as this was written; None where there was none."""
+    reason: str = ""
+    """What SageMaker said of an earlier deployment as this was written: the same words tell nothing of this one."""
     alarms: tuple[str, ...] = ()
     """That guard the deployment."""
     notes: tuple[str, ...] = ()

@@ -1,10 +1,10 @@
 """What AWS answers when it doesn't do what was asked, in our words: one table for all services.
 
-    rights, credentials      Unavailable    a person mends them, and the step goes on
+    rights, credentials      Unavailable    a person mends them: again every minute, for as long as the step may take
     throttled, broken, busy  Unavailable    the same again, later
     taken, changed           Conflict       look at what is there
     absent                   NotFound
-    quota, capacity          Exhausted      a person asks for more, or waits
+    quota, capacity          Exhausted      again every five minutes, for as long as the step may take; then a person
     anything else            Invalid        the request can't be right
 
 Codes alone don't tell: SageMaker says ValidationException to a name that is taken, to one that isn't there and to an
@@ -12,6 +12,7 @@ endpoint that is busy, so the message is read as well.
 """
 
 import re
+from datetime import timedelta
 from typing import Any, Final
 
 from platforms.errors import Conflict, Exhausted, Invalid, NotFound, PlatformError, Unavailable
@@ -81,6 +82,8 @@ _TAKEN: Final = re.compile(r"already exist", re.IGNORECASE)
 _ABSENT: Final = re.compile(r"could not find|does not exist|no scalable target|not found", re.IGNORECASE)
 """'Could not find model', 'Requested resource not found.'"""
 _SERVER_ERRORS: Final = 500
+_RIGHTS_PAUSE: Final = timedelta(minutes=1)
+_QUOTA_PAUSE: Final = timedelta(minutes=5)
 
 
 def kind_of(code: str, message: str = "", status: int = 400) -> type[PlatformError]:
@@ -105,7 +108,16 @@ def refusal(service: str, operation: str, response: Any) -> PlatformError:  # no
     code, message = code_of(response), str(response.get("Error", {}).get("Message", ""))
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     kind = kind_of(code, message, status)
-    return kind(f"{service} {operation}: {code}: {message[:500]}{_remedy(code, kind)}")
+    error = kind(f"{service} {operation}: {code}: {message[:500]}{_remedy(code, kind)}")
+    error.pause = _RIGHTS_PAUSE if code in RIGHTS else _QUOTA_PAUSE if kind is Exhausted else None
+    return error
+
+
+def no_room(message: str) -> Exhausted:
+    """No capacity or no quota, told without a refusal: tried again as seldom."""
+    error = Exhausted(message)
+    error.pause = _QUOTA_PAUSE
+    return error
 
 
 def _remedy(code: str, kind: type[PlatformError]) -> str:

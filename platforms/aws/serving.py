@@ -106,6 +106,7 @@ class AwsServing:
             config=_config(applied, before, live),
             variant=variant,
             modified=live.modified if live else None,
+            reason=live.reason if live else "",
             alarms=armed,
             notes=notes,
             bounds=bounds,
@@ -133,7 +134,7 @@ class AwsServing:
             return
         if live is None:
             self._launch(wish, request)
-        elif live.reason and live.modified != wish.modified and not live.busy:
+        elif live.reason and live.reason != wish.reason and live.modified != wish.modified and not live.busy:
             self._log.mark(wish, "started")  # an attempt whose worker died asked for it, and SageMaker has gone back since
             return
         else:

@@ -11,6 +11,7 @@ from typing import Final
 from contracts.base import Contract
 from contracts.training import JobPhase, JobState, TrainChallenger
 from platforms.aws.calls import Aws
+from platforms.aws.failures import no_room
 from platforms.aws.names import name_of
 from platforms.aws.objects import Objects
 from platforms.aws.packaging import Package
@@ -70,7 +71,7 @@ class AwsTrainer:
         if not attempts:
             raise Unavailable(f"the training job of {key} was recorded and not started. Start it again")
         if attempts[-1].starved and attempts[-1].instance_type == job.compute.instance_types[-1]:
-            raise Exhausted(_no_machine(job, attempts[-1].reason or "spot capacity was waited for in vain"))
+            raise no_room(_no_machine(job, attempts[-1].reason or "spot capacity was waited for in vain"))
         return self._launch(job, attempts)
 
     def stop(self, key: str) -> None:
@@ -99,7 +100,7 @@ class AwsTrainer:
                 refused = error
                 continue
             return self._begun(job, name)
-        raise Exhausted(_no_machine(job, str(refused)))
+        raise no_room(_no_machine(job, str(refused)))
 
     def _create(self, job: TrainChallenger, name: str, instance_type: str) -> None:
         """One that is there already is nothing new: its name is this key's and this attempt's."""
@@ -131,6 +132,7 @@ class AwsTrainer:
     def _state(self, job: TrainChallenger, attempt: Attempt) -> JobState:
         """One that is being stopped on our request counts as stopped: nobody waits for what it might still say."""
         if attempt.running and self._stopped(job.key):
+            self._stop(attempt)
             return JobState(key=job.key, phase=JobPhase.STOPPED, progress="stopped on request")
         return attempt.state(job, self._objects)
 

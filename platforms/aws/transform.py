@@ -16,10 +16,11 @@ from contracts.training import ModelRef, Tags
 from learning.rows import Floats
 from platforms.aws.calls import Aws
 from platforms.aws.container.layout import LINES, OUTPUT
+from platforms.aws.failures import no_room
 from platforms.aws.names import TEMPORARY, name_of, tags_of
 from platforms.aws.objects import Objects
 from platforms.aws.packaging import Package
-from platforms.errors import Conflict, Corrupt, Exhausted, Invalid, NotFound, Unavailable
+from platforms.errors import Conflict, Corrupt, Invalid, NotFound, Unavailable
 from platforms.patience import tick, working_for
 from platforms.wakeups import WAKE_UPS
 
@@ -98,7 +99,7 @@ class Transform:
                 raise Invalid(f"model {self._model.digest[:12]} can't score in batch transform: {reason}")
             if told["TransformJobStatus"] == "Stopped" and followed:
                 raise Unavailable(f"{self._name('score', attempt)} was stopped from outside. If it is still wanted, ask again")
-        raise Exhausted(f"batch transform was tried {_ATTEMPTS} times: {reason}. Choose another HOMEOSTAT_AWS_SCORING_INSTANCE")
+        raise no_room(f"batch transform was tried {_ATTEMPTS} times: {reason}. Choose another HOMEOSTAT_AWS_SCORING_INSTANCE")
 
     def _ended(self, name: str) -> tuple[dict[str, Any], bool]:
         """The job's description once it is over, and whether it was seen to run; it is created if it isn't there."""

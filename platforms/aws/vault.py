@@ -1,6 +1,7 @@
 """The decision vault: signed tokens as objects, encrypted, named by their SHA-256 and written once.
 
-Each carries a tag by which the bucket's lifecycle rule removes it; without that rule the inventory finds it after the same time.
+The template's lifecycle rule removes what is old in its folder; each object also carries a tag, for a rule that goes by tags.
+Without any rule the inventory finds it after a week.
 """
 
 import re

@@ -88,3 +88,10 @@ def test_an_adapter_knows_for_whom_it_works_while_the_step_runs() -> None:
     assert translated(lambda request: working_for())(CleanUp(tags=tags, job_keys=())) == tags
     assert translated(lambda endpoint: working_for())("bikes") is None
     assert working_for() is None
+
+
+def test_where_a_person_has_to_act_first_the_pause_is_the_errors_own() -> None:
+    error = errors.Exhausted("no quota")
+    assert to_application_error(error).next_retry_delay is None
+    error.pause = timedelta(minutes=5)
+    assert to_application_error(error).next_retry_delay == timedelta(minutes=5)

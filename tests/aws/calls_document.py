@@ -27,6 +27,9 @@ Made from `platforms/aws/call_table.py` and from the code that calls: `python -m
 that is missing in the table fails a test, and so does a row that nothing calls. Every call is sent once: botocore's own retries are
 off, Temporal tries the step again as `workflows/options.py` says, and [the errors](../platforms/aws/failures.py) decide whether it
 may. What happens when a call fails, or is done without an answer, is played in the fault matrix.
+
+One call stands apart, since notices use it on every platform: `sns publish` (`platforms/aws/sns_post.py`), with the right `sns:Publish`
+on the topic. A FIFO topic drops a second one under the same key within five minutes; any other may pass a notice on twice.
 """
 
 

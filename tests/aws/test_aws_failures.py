@@ -1,6 +1,7 @@
 """What AWS answers, in our words: every code of the table, the messages that tell where codes don't, and answers that never came."""
 
 import itertools
+from datetime import timedelta
 
 import pytest
 from botocore import exceptions
@@ -91,3 +92,12 @@ def test_an_answer_that_never_came_may_stand_for_an_effect(error: Exception, kin
 def test_a_name_that_boto3_refuses_itself_is_invalid(aws: Aws) -> None:
     with pytest.raises(Invalid, match="Parameter validation failed"):
         aws.call("sagemaker", "describe_model", Name="m")
+
+
+@pytest.mark.parametrize(
+    ("code", "minutes"),
+    [("AccessDeniedException", 1), ("ExpiredToken", 1), ("ResourceLimitExceeded", 5), ("ThrottlingException", None)],
+)
+def test_what_a_person_has_to_mend_is_tried_seldom(code: str, minutes: int | None) -> None:
+    pause = refusal("sagemaker", "create_training_job", {"Error": {"Code": code, "Message": "x"}}).pause
+    assert pause == (None if minutes is None else timedelta(minutes=minutes))

@@ -201,6 +201,24 @@ def test_a_rollback_that_nobody_saw_is_not_tried_again(simulator: Simulator, pla
     assert here.done("UpdateEndpoint") == 1
 
 
+def test_an_old_rollbacks_reason_is_not_taken_for_a_new_one(aws: Aws, simulator: Simulator, place: Any) -> None:
+    """Throttled before it was asked for; meanwhile something else changes the endpoint, whose last reason is still told."""
+    here = place("stale")
+    here.land(here.model(1), "k1")
+    assert here.land(here.model(9, broken=True), "k2").failure
+    simulator.fault("sagemaker", "UpdateEndpoint", "throttle")
+    wanted = here.model(2)
+    with pytest.raises(Unavailable):
+        here.ask(wanted, "k3")
+    weights = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 3}]
+    aws.client("sagemaker").update_endpoint_weights_and_capacities(
+        EndpointName=here.sagemaker, DesiredWeightsAndCapacities=weights
+    )
+    until(lambda: here.told()["EndpointStatus"] == "InService")
+    assert "ping health check" in here.told()["FailureReason"]
+    assert here.land(wanted, "k3").landed
+
+
 def test_an_endpoint_that_somebody_deleted_is_not_found(aws: Aws, place: Any) -> None:
     here = place("deleted")
     here.land(here.model(1), "k1")

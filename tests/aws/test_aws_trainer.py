@@ -164,6 +164,17 @@ def test_a_job_is_stopped_there_and_not_only_in_our_books(
     until(lambda: _status(aws, name) == "Stopped")
 
 
+def test_a_job_that_begins_while_it_is_stopped_is_stopped_by_the_next_look(
+    aws: Aws, objects: Objects, trainer: AwsTrainer, snapshot: Snapshot, simulator: Simulator
+) -> None:
+    """The stop saw no job yet, and the worker that created it died before it looked again."""
+    wanted = long_job(snapshot)
+    trainer.start(wanted)
+    objects.put(trainer._stop_note(wanted.key), b'{"text": "stopped on request"}')
+    assert AwsTrainer(aws, objects).describe(wanted.key).phase is JobPhase.STOPPED
+    until(lambda: _status(aws, _created(simulator)[0]["TrainingJobName"]) == "Stopped")
+
+
 def test_an_interrupted_spot_job_makes_the_same_model_from_its_checkpoints(
     aws: Aws, objects: Objects, trainer: AwsTrainer, snapshot: Snapshot, simulator: Simulator
 ) -> None:

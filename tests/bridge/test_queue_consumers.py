@@ -14,7 +14,7 @@ from bridge.redrive import redrive
 from bridge.rejected import RejectedLog
 from bridge.sqs import Consumers, Limits
 from bridge.taking import Taking
-from tests.bridge.aws_bodies import alarm_event, ok_event
+from tests.bridge.aws_bodies import alarm_event, ok_event, sagemaker_event
 from tests.bridge.bodies import own
 from tests.bridge.queues import FakeForwarder, FakeQueue, an_intake
 
@@ -136,6 +136,22 @@ async def test_an_endpoint_that_is_applied_in_time_gets_its_alarm_and_one_that_n
     (letter,) = dead.messages
     assert letter.attributes["reason"].startswith("no endpoint 'nobody' is looked after here")
     assert letter.attributes["receives"] == "3"
+
+
+async def test_what_aws_tells_of_an_endpoint_that_is_none_of_ours_pages_nobody(tmp_path: Path) -> None:
+    """The rule on endpoints hears of the whole account; a tag says that an endpoint is meant to be ours."""
+    foreign = sagemaker_event("Endpoint", EndpointName="others", EndpointStatus="FAILED")
+    meant = sagemaker_event("Endpoint", EndpointName="x", EndpointStatus="FAILED", Tags={"homeostat:endpoint": "ours"})
+    async with consuming(tmp_path, FakeForwarder()) as (queue, dead, _):
+        put(queue, foreign, meant)
+        for _round in range(3):
+            await until(lambda: all(m.invisible_until > 0 for m in queue.messages))
+            for message in queue.messages:
+                message.invisible_until = 0.0
+            await asyncio.sleep(0.1)
+        await until(lambda: not queue.messages)
+    (letter,) = dead.messages
+    assert letter.attributes["reason"].startswith("no endpoint 'ours'")
 
 
 async def test_where_the_dead_letters_cant_be_reached_poison_stays_in_the_queue(tmp_path: Path) -> None:
