@@ -26,6 +26,16 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     simulator.stop()
 
 
+@pytest.fixture(scope="module")
+def todays_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    """One of its own, whose clock has not run ahead yet: the session's is days ahead after some minutes, and alarms from the
+    future are refused.
+    """
+    simulator = Simulator.start(tmp_path_factory.mktemp("simulator"), SPEED)
+    yield simulator
+    simulator.stop()
+
+
 class _Clients(boto3.session.Session):
     """Makes each client once: reading SageMaker's service model takes longer than most tests."""
 

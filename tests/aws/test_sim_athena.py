@@ -41,7 +41,9 @@ def table(aws: Aws) -> str:
 def test_a_query_passes_its_states_and_tells_what_it_read(aws: Aws, table: str) -> None:
     """https://docs.aws.amazon.com/athena/latest/APIReference/API_QueryExecutionStatus.html"""
     states, found = _seen(aws, id_ := _start(aws, f"SELECT count(*) AS n, max(temp) AS t FROM {table} WHERE hour < 12"))
-    assert states == ["QUEUED", "RUNNING", "SUCCEEDED"]
+    passed = ["QUEUED", "RUNNING", "SUCCEEDED"]
+    assert states == [state for state in passed if state in states], "in this order; a look may come too late for one"
+    assert states[-1] == "SUCCEEDED"
     assert 0 < found["Statistics"]["DataScannedInBytes"] < 2000
     rows = aws.call("athena", "get_query_results", QueryExecutionId=id_)["ResultSet"]["Rows"]
     assert rows[0]["Data"] == [{"VarCharValue": "n"}, {"VarCharValue": "t"}]

@@ -30,6 +30,11 @@ CAPTURE = {
 }
 
 
+@pytest.fixture(scope="module")
+def simulator(todays_simulator: Simulator) -> Simulator:
+    return todays_simulator
+
+
 def baseline(objects: Objects) -> dict[str, Any]:
     """Hours from 0 to 23, each as often as the others."""
     buckets = [{"lower_bound": h, "upper_bound": h, "count": 10.0} for h in range(24)]

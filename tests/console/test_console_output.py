@@ -40,11 +40,11 @@ async def test_a_wrong_setting_is_named(home: Path, monkeypatch: pytest.MonkeyPa
     assert "HOMEOSTAT_BRIDGE_PORT" in ran.data["error"]["message"]
 
 
-async def test_a_platform_that_is_not_built_in_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_platform_that_lacks_a_setting_is_refused_with_its_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOMEOSTAT_PLATFORM", "aws")
     ran = await run_here("audit", "verify", "--json")
     assert ran.exit == 2
-    assert "HOMEOSTAT_PLATFORM" in ran.data["error"]["message"]
+    assert "HOMEOSTAT_AWS_BUCKET" in ran.data["error"]["message"]
 
 
 def in_terminal(**environment: str) -> str:

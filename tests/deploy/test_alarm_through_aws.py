@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from bridge.forward import Forwarder
@@ -15,9 +16,15 @@ from bridge.taking import Taking
 from platforms.aws.calls import Aws
 from runtime.settings import Settings
 from runtime.wiring import alarm_intake_from
+from tests.aws.simulator import Simulator
 from tests.deploy.stacks import Stack, deployed
 from tests.fakes import World
 from tests.stories import running_loop, until
+
+
+@pytest.fixture(scope="module")
+def simulator(todays_simulator: Simulator) -> Simulator:
+    return todays_simulator
 
 
 @asynccontextmanager

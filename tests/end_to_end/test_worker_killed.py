@@ -29,7 +29,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 def _jobs(system: System, endpoint: str) -> list[Path]:
     """The folders of the endpoint's training jobs."""
-    folders = [path.parent for path in (system.home / "jobs").glob("*/job.json")]
+    folders = [path.parent for path in (system.home / "jobs").glob("[!.]*/job.json")]
     return [folder for folder in folders if json.loads((folder / "job.json").read_text())["endpoint"] == endpoint]
 
 
