@@ -1,6 +1,5 @@
 """Objects in the bucket: written whole, with a condition where two could write, and read in order."""
 
-import json
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -152,8 +151,3 @@ def together(do: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """A few at a time, in order: most of a call is waiting."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(do, items))
-
-
-def json_line(value: object) -> bytes:
-    """Canonical JSON, for objects that are compared."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

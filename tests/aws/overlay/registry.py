@@ -161,6 +161,10 @@ def _install_packages(world: World, groups: dict[str, Group]) -> None:
         package = _found(groups, str(call.params["ModelPackageName"]))
         groups[package.group].packages.pop(package.version)
 
+    _install_listing(world, groups)
+
+
+def _install_listing(world: World, groups: dict[str, Group]) -> None:
     @world.operation("sagemaker", "ListModelPackages")
     def listing(call: Call) -> dict[str, Any]:
         wanted = call.params.get("ModelApprovalStatus")
